@@ -1,0 +1,14 @@
+//! bootstorm drives fleets of simulated LwM2M smart meters against a Bootstrap-Server and an EMS.
+pub mod base;
+pub mod cli;
+pub mod faults;
+pub mod fleet;
+pub mod meter;
+pub mod metrics;
+pub mod protocol;
+pub mod report;
+pub mod scenario;
+pub mod secure;
+pub mod servers;
+pub mod sim;
+pub mod transport;
