@@ -1,0 +1,275 @@
+//! A scenario with every value in place and in its range.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::base::{Percent, Seed, Span};
+use crate::fleet::arrivals::ArrivalsConfig;
+use crate::fleet::endpoint::EndpointTemplate;
+use crate::fleet::plan::{Addressing, Plan, PlanConfig};
+use crate::protocol::coap;
+use crate::protocol::lwm2m::Version;
+
+use super::uri::{Host, ServerUri};
+
+/// What a run is to do. Made by [`super::load`] alone, which checks every range named here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// What it is called in results.
+    pub name: String,
+    /// A sentence about it; may be empty.
+    pub description: String,
+    /// Whether datagrams may leave this machine.
+    pub allow_remote: bool,
+    /// The meters.
+    pub fleet: Fleet,
+    /// When they start.
+    pub arrivals: ArrivalsConfig,
+    /// How the run goes.
+    pub run: Run,
+    /// What they talk to.
+    pub servers: Servers,
+    /// How messages are sent, by the meters and by the embedded servers.
+    pub coap: Coap,
+    /// How failed attempts are repeated.
+    pub retry: Retry,
+    /// Where meters send from on a real network.
+    pub local: Local,
+}
+
+/// `[fleet]`: the meters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fleet {
+    /// How many, 1 to 16,000,000.
+    pub meters: u32,
+    /// What they are called; every meter has a name of its own.
+    pub endpoint: EndpointTemplate,
+    /// The version of LwM2M they speak: 1.1 or 1.2.
+    pub lwm2m: Version,
+    /// The lifetime (/1/x/1) that the embedded Bootstrap-Server hands out; an external one hands out its
+    /// own. Whole seconds, 1 s to 365 d.
+    pub lifetime: Span,
+    /// How long a meter waits between power-on and Bootstrap-Request (/0/x/11). Whole seconds, 0 s to 1 d.
+    pub hold_off: Span,
+}
+
+/// `[run]`: how the run goes. After the last arrival the fleet stays on for `hold`, and for longer, up to
+/// `settle`, while meters are still under way; then it is drained.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Run {
+    /// How long the fleet stays on after the last arrival, 0 s to 30 d.
+    pub hold: Span,
+    /// How long after the last arrival the run waits for meters that are still under way, 0 s to 60 d.
+    pub settle: Span,
+    /// How long meters have to de-register at the end, 0 s to 1 h.
+    pub drain: Span,
+    /// How many meters must have registered for the run to succeed.
+    pub goal: Goal,
+    /// Where all randomness of the run comes from, 0 to 2^63 - 1.
+    pub seed: Seed,
+    /// How many shards share the fleet, 1 to 1,024.
+    pub shards: u32,
+}
+
+/// How many meters must have registered for the run to succeed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Goal {
+    /// Every one.
+    All,
+    /// At least this share of the fleet.
+    Share(Percent),
+}
+
+impl Goal {
+    /// How many of `meters` meters that is.
+    pub fn needed(self, meters: u32) -> u32 {
+        match self {
+            Goal::All => meters,
+            // Less a little, so that 99.9 % of 1,000 is 999 although 0.999 is no binary fraction.
+            Goal::Share(share) => (f64::from(meters) * share.percent() / 100.0 - 1e-6).ceil() as u32,
+        }
+    }
+
+    /// Whether `registered` of `meters` is enough.
+    pub fn is_reached(self, registered: u32, meters: u32) -> bool {
+        registered >= self.needed(meters)
+    }
+}
+
+/// `[servers]`: what the meters talk to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Servers {
+    /// The Bootstrap-Server.
+    pub bootstrap: ServerChoice,
+    /// The EMS. An embedded Bootstrap-Server hands out its URI; an external one hands out what it likes.
+    pub ems: ServerChoice,
+    /// The embedded servers, also those that only `bootstorm serve` starts.
+    pub embedded: Embedded,
+}
+
+/// One server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerChoice {
+    /// Started by the program itself.
+    Embedded,
+    /// Somebody else's. A literal address is loopback, or the scenario says `allow_remote`; a name is
+    /// resolved at the start, and every address passes the gate in `transport`.
+    External(ServerUri),
+}
+
+impl ServerChoice {
+    /// Whether the program starts it.
+    pub fn is_embedded(&self) -> bool {
+        *self == ServerChoice::Embedded
+    }
+
+    /// Its URI, if it is somebody else's.
+    pub fn uri(&self) -> Option<&ServerUri> {
+        match self {
+            ServerChoice::Embedded => None,
+            ServerChoice::External(uri) => Some(uri),
+        }
+    }
+}
+
+/// `[servers.embedded]`: the servers the program starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Embedded {
+    /// Where the Bootstrap-Server listens; port 0 means a free one. Loopback unless `allow_remote`.
+    pub bootstrap_listen: SocketAddr,
+    /// Where the EMS listens; port 0 means a free one. Loopback unless `allow_remote`, and a definite
+    /// address unless `servers.ems` says what to hand out.
+    pub ems_listen: SocketAddr,
+    /// The EMS's short server id (/0/x/10, /1/x/0), 1 to 65,534.
+    pub short_server_id: u16,
+    /// Threads of each server, 1 to 64.
+    pub workers: u32,
+}
+
+/// `[coap]`: transmission parameters (RFC 7252 §4.8) and the preferred block size (RFC 7959).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Coap {
+    /// ACK_TIMEOUT, 10 ms to 60 s.
+    pub ack_timeout: Span,
+    /// ACK_RANDOM_FACTOR, 1 to 10.
+    pub ack_random_factor: f64,
+    /// MAX_RETRANSMIT, 0 to 10.
+    pub max_retransmit: u32,
+    /// NSTART, 1 to 16.
+    pub nstart: u32,
+    /// Preferred size of a block in bytes: 16, 32, 64, 128, 256, 512 or 1,024.
+    pub block_size: u16,
+}
+
+impl Coap {
+    /// As the message layer takes them.
+    pub fn params(&self) -> coap::Params {
+        coap::Params {
+            ack_timeout: self.ack_timeout.duration(),
+            ack_random_factor: self.ack_random_factor,
+            max_retransmit: self.max_retransmit,
+            nstart: self.nstart,
+            block_size: self.block_size,
+            ..coap::Params::default()
+        }
+    }
+
+    /// How long a sender waits for an answer before it gives up: MAX_TRANSMIT_WAIT (RFC 7252 §4.8.2).
+    pub fn give_up_after(&self) -> Duration {
+        let timeouts = 2.0_f64.powi(self.max_retransmit as i32 + 1) - 1.0;
+        self.ack_timeout.duration().mul_f64(timeouts * self.ack_random_factor)
+    }
+}
+
+/// `[retry]`: how failed attempts are repeated. The first four are handed out by the embedded
+/// Bootstrap-Server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Attempts in a sequence of registrations, the first included (/1/x/17), 1 to 1,000.
+    pub retry_count: u32,
+    /// Wait after the first attempt, doubled after each further one (/1/x/18). Whole seconds, 1 s to 7 d.
+    pub retry_timer: Span,
+    /// Wait between two sequences (/1/x/19). Whole seconds, 1 s to 365 d.
+    pub sequence_delay: Span,
+    /// Sequences until registration has failed (/1/x/20), 1 to 1,000.
+    pub sequence_count: u32,
+    /// Wait after the first failed bootstrap, doubled after each further one; LwM2M leaves this to the
+    /// client. 10 ms to 7 d.
+    pub bootstrap_initial: Span,
+    /// The longest such wait, at least `bootstrap_initial`, at most 7 d.
+    pub bootstrap_max: Span,
+}
+
+/// `[local]`: where meters send from when the servers are not on loopback.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Local {
+    /// Addresses of this machine, all different; empty means that the kernel chooses one, and that each
+    /// meter has a socket of its own.
+    pub addresses: Vec<IpAddr>,
+    /// Ports used on each of them.
+    pub ports: PortRange,
+}
+
+/// A range of UDP ports, both ends included, never empty and without 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRange {
+    /// The lowest.
+    pub first: u16,
+    /// The highest.
+    pub last: u16,
+}
+
+impl PortRange {
+    /// How many ports.
+    pub fn count(self) -> u32 {
+        u32::from(self.last) - u32::from(self.first) + 1
+    }
+}
+
+impl Scenario {
+    /// What the run will do and cost.
+    pub fn plan(&self) -> Plan {
+        let servers = &self.servers;
+        let embedded = [&servers.bootstrap, &servers.ems];
+        Plan::new(PlanConfig {
+            meters: self.fleet.meters,
+            shards: self.run.shards,
+            endpoint: self.fleet.endpoint.clone(),
+            arrivals: self.arrivals,
+            seed: self.run.seed,
+            lifetime: servers.bootstrap.is_embedded().then(|| self.fleet.lifetime.duration()),
+            addressing: self.addressing(),
+            embedded_servers: embedded.iter().filter(|server| server.is_embedded()).count() as u32,
+            server_workers: servers.embedded.workers,
+        })
+    }
+
+    /// How meters tell themselves apart, as far as the configured servers show it. An external
+    /// Bootstrap-Server may send the meters elsewhere, and a host name is taken to be on a real network.
+    fn addressing(&self) -> Addressing {
+        let Servers { bootstrap, ems, embedded } = &self.servers;
+        let targets = [target(bootstrap, embedded.bootstrap_listen), target(ems, embedded.ems_listen)];
+        let on_loopback = |target: &Option<IpAddr>| target.is_some_and(|ip| ip.to_canonical().is_loopback());
+        if targets.iter().all(|target| on_loopback(target) && target.is_some_and(|ip| ip.is_ipv4())) {
+            Addressing::SharedLoopback
+        } else if self.local.addresses.is_empty() || targets.iter().all(on_loopback) {
+            Addressing::SocketPerMeter
+        } else {
+            Addressing::Listed {
+                addresses: self.local.addresses.len() as u32,
+                ports: self.local.ports.count(),
+            }
+        }
+    }
+}
+
+/// The address of a server, unless it has a name only. One that listens everywhere is met on loopback.
+fn target(server: &ServerChoice, listen: SocketAddr) -> Option<IpAddr> {
+    match server {
+        ServerChoice::External(ServerUri { host: Host::Ip(ip), .. }) => Some(*ip),
+        ServerChoice::External(ServerUri { host: Host::Name(_), .. }) => None,
+        ServerChoice::Embedded if !listen.ip().is_unspecified() => Some(listen.ip()),
+        ServerChoice::Embedded if listen.is_ipv4() => Some(std::net::Ipv4Addr::LOCALHOST.into()),
+        ServerChoice::Embedded => Some(std::net::Ipv6Addr::LOCALHOST.into()),
+    }
+}
