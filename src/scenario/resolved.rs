@@ -53,6 +53,17 @@ pub struct Fleet {
     pub hold_off: Span,
 }
 
+impl Fleet {
+    /// The version of LwM2M as it is written.
+    pub fn version(&self) -> &'static str {
+        match self.lwm2m {
+            Version::V1_0 => "1.0",
+            Version::V1_1 => "1.1",
+            Version::V1_2 => "1.2",
+        }
+    }
+}
+
 /// `[run]`: how the run goes. After the last arrival the fleet stays on for `hold`, and for longer, up to
 /// `settle`, while meters are still under way; then it is drained.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,7 +1,6 @@
 //! A resolved scenario as TOML: the file kept with the results, which replays the run.
 
 use crate::fleet::arrivals::{Pace, Process};
-use crate::protocol::lwm2m::Version;
 
 use super::raw::{Raw, RawArrivals, RawCoap, RawEmbedded, RawFleet, RawLocal, RawRetry, RawRun, RawServers};
 use super::resolved::{Goal, Scenario, ServerChoice};
@@ -27,7 +26,7 @@ fn raw(scenario: &Scenario) -> Raw {
         fleet: RawFleet {
             meters: Some(fleet.meters.into()),
             endpoint: Some(fleet.endpoint.to_string()),
-            lwm2m: Some(version(fleet.lwm2m).to_owned()),
+            lwm2m: Some(fleet.version().to_owned()),
             lifetime: Some(fleet.lifetime),
             hold_off: Some(fleet.hold_off),
         },
@@ -69,14 +68,6 @@ fn raw(scenario: &Scenario) -> Raw {
             addresses: Some(local.addresses.iter().map(ToString::to_string).collect()),
             ports: Some(format!("{}-{}", local.ports.first, local.ports.last)),
         },
-    }
-}
-
-fn version(version: Version) -> &'static str {
-    match version {
-        Version::V1_0 => "1.0",
-        Version::V1_1 => "1.1",
-        Version::V1_2 => "1.2",
     }
 }
 

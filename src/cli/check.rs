@@ -1,0 +1,182 @@
+//! `bootstorm check`: the resolved plan of a scenario and what it will cost.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use nix::sys::resource::{Resource, getrlimit};
+
+use crate::base::Span;
+use crate::fleet::arrivals::{Pace, Process};
+use crate::fleet::plan::{BYTES_PER_METER, Plan, ROUND_TRIPS_PER_SESSION};
+use crate::scenario::{Goal, Scenario, ServerChoice};
+
+use super::exit::RunError;
+use super::load::ScenarioArgs;
+use super::print;
+use super::text::{count, figure, memory};
+
+const EXAMPLES: &str = "\
+Examples:
+  bootstorm check
+  bootstorm check scenarios/hundred-thousand.toml --set arrivals.rate=2000/s";
+
+/// Arguments of `bootstorm check`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    scenario: ScenarioArgs,
+}
+
+pub(super) fn check(args: &CheckArgs) -> Result<(), RunError> {
+    let scenario = args.scenario.clone().load()?;
+    // The soft limit may be raised to the hard one, so the hard one is what counts.
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, hard)| hard);
+    print(&describe(&scenario, limit))
+}
+
+/// The plan in words; `limit` is how many descriptors the process may have open.
+fn describe(scenario: &Scenario, limit: u64) -> String {
+    let plan = scenario.plan();
+    let mut lines = Lines::default();
+    lines.add("scenario", &scenario.name);
+    if !scenario.description.is_empty() {
+        lines.add("", &scenario.description);
+    }
+    lines.add("fleet", fleet(scenario, &plan));
+    lines.add("arrivals", arrivals(scenario, &plan));
+    lines.add("run", run(scenario));
+    for (name, server, listen) in [
+        ("bootstrap", &scenario.servers.bootstrap, scenario.servers.embedded.bootstrap_listen),
+        ("ems", &scenario.servers.ems, scenario.servers.embedded.ems_listen),
+    ] {
+        lines.add(
+            name,
+            match server {
+                ServerChoice::External(uri) => uri.to_string(),
+                ServerChoice::Embedded if listen.port() == 0 => {
+                    format!("embedded, on a free port of {}", listen.ip())
+                }
+                ServerChoice::Embedded => format!("embedded, on {listen}"),
+            },
+        );
+    }
+    lines.add("shards", format!("{}, up to {} meters each", plan.shards(), count(plan.meters_of(0))));
+    lines.add("packets", packets(&plan));
+    let per_meter = format!("{} of it for each meter", memory(BYTES_PER_METER));
+    lines.add("memory", format!("about {}, {per_meter}", memory(plan.memory_bytes())));
+    lines.add("descriptors", format!("about {} of {} allowed", count(plan.descriptors()), count(limit)));
+    if plan.descriptors() > limit {
+        let advice = "too many: give local.addresses and local.ports, or raise the limit (ulimit -Hn)";
+        lines.add("", advice);
+    }
+    lines.text
+}
+
+fn fleet(scenario: &Scenario, plan: &Plan) -> String {
+    let fleet = &scenario.fleet;
+    let names = match fleet.meters {
+        1 => plan.endpoint(0),
+        meters => format!("{} to {}", plan.endpoint(0), plan.endpoint(meters - 1)),
+    };
+    let lifetime = if scenario.servers.bootstrap.is_embedded() {
+        format!("lifetime {}", fleet.lifetime)
+    } else {
+        "lifetime as the Bootstrap-Server says".to_owned()
+    };
+    format!("{} meters, {names}, LwM2M {}, {lifetime}", count(fleet.meters), fleet.version())
+}
+
+fn arrivals(scenario: &Scenario, plan: &Plan) -> String {
+    let process = match scenario.arrivals.process {
+        Process::Steady => "steady",
+        Process::Poisson => "Poisson",
+    };
+    let rate = plan.schedule().mean_rate().map(|rate| format!("{}/s", figure(rate)));
+    match (scenario.arrivals.pace, rate) {
+        (Pace::Over(_), None) | (_, None) => "all at once".to_owned(),
+        (Pace::Over(span), Some(rate)) => format!("{process}, all over {span}: {rate}"),
+        (Pace::Rate(_), Some(rate)) => {
+            format!("{process}, {rate} for {}", Span(plan.schedule().nominal_span()))
+        }
+    }
+}
+
+fn run(scenario: &Scenario) -> String {
+    let run = &scenario.run;
+    let goal = match run.goal {
+        Goal::All => "all".to_owned(),
+        Goal::Share(share) => format!("{share} ({})", count(run.goal.needed(scenario.fleet.meters))),
+    };
+    let (hold, settle, drain) = (run.hold, run.settle, run.drain);
+    format!("hold {hold}, settle up to {settle}, drain up to {drain}, goal {goal}, seed {}", run.seed.0)
+}
+
+fn packets(plan: &Plan) -> String {
+    let arriving = match plan.packets_per_second() {
+        Some(rate) => format!("{}/s while meters arrive", figure(rate)),
+        None => "as fast as the servers answer".to_owned(),
+    };
+    let updates = match plan.update_packets_per_second() {
+        Some(rate) => format!("{}/s of Updates later", figure(rate)),
+        None => "Updates as the lifetime says".to_owned(),
+    };
+    format!("{arriving} ({ROUND_TRIPS_PER_SESSION} round trips each, without loss), {updates}")
+}
+
+/// A column of names and a column of what they are.
+#[derive(Default)]
+struct Lines {
+    text: String,
+}
+
+impl Lines {
+    fn add(&mut self, name: &str, what: impl AsRef<str>) {
+        writeln!(self.text, "{name:<12} {}", what.as_ref()).expect("writing to a string cannot fail");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{Overrides, QUICKSTART, QUICKSTART_NAME, load};
+
+    fn described(set: &[&str], limit: u64) -> String {
+        let set = set.iter().map(ToString::to_string).collect();
+        let scenario = load(QUICKSTART_NAME, QUICKSTART, &Overrides { set, seed: None }, 2);
+        describe(&scenario.unwrap_or_else(|error| panic!("{error}")), limit)
+    }
+
+    #[test]
+    fn the_quickstart_reads_well() {
+        let expected = "\
+scenario     quickstart
+             2,000 meters at 500/s against the embedded servers
+fleet        2,000 meters, urn:dev:os:meter-0000000 to urn:dev:os:meter-0001999, LwM2M 1.2, lifetime 5m
+arrivals     steady, 500/s for 4s
+run          hold 5s, settle up to 2m3s, drain up to 10s, goal all, seed 1
+bootstrap    embedded, on a free port of 127.0.0.1
+ems          embedded, on a free port of 127.0.0.1
+shards       2, up to 1,000 meters each
+packets      7,000/s while meters arrive (7 round trips each, without loss), 26.7/s of Updates later
+memory       about 31.8 MiB, 2.5 KiB of it for each meter
+descriptors  about 56 of 20,000 allowed
+";
+        assert_eq!(described(&[], 20_000), expected);
+    }
+
+    #[test]
+    fn what_cannot_be_known_is_not_made_up() {
+        let text = described(&["servers.bootstrap=coap://127.0.0.1:5783", "arrivals.over=0s"], 20_000);
+        for part in
+            ["lifetime as the Bootstrap-Server says", "all at once", "as fast as", "coap://127.0.0.1:5783\n"]
+        {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn too_many_descriptors_come_with_advice() {
+        assert!(described(&["servers.ems=coap://[::1]"], 1_000).contains("too many: give local.addresses"));
+    }
+}
