@@ -100,7 +100,8 @@ mod tests {
     #[test]
     fn unit_stays_in_its_interval() {
         let mut rng = Seed(1).rng();
-        let mean = (0..1000).map(|_| rng.unit()).inspect(|u| assert!((0.0..1.0).contains(u))).sum::<f64>() / 1000.0;
+        let mean =
+            (0..1000).map(|_| rng.unit()).inspect(|u| assert!((0.0..1.0).contains(u))).sum::<f64>() / 1000.0;
         assert!((0.45..0.55).contains(&mean), "{mean}");
     }
 }

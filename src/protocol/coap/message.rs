@@ -1,6 +1,11 @@
 //! stub: one CoAP message and its codec over coap-lite
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Type { Con, Non, Ack, Rst }
+pub enum Type {
+    Con,
+    Non,
+    Ack,
+    Rst,
+}
 
 /// class << 5 | detail; Display "2.05", Debug the same
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,12 +39,26 @@ impl Code {
     pub const INTERNAL_SERVER_ERROR: Code = Code(0xa0);
     pub const NOT_IMPLEMENTED: Code = Code(0xa1);
     pub const SERVICE_UNAVAILABLE: Code = Code(0xa3);
-    pub fn is_request(self) -> bool { self.0 >= 1 && self.0 < 32 }
-    pub fn is_response(self) -> bool { (2..=5).contains(&(self.0 >> 5)) }
-    pub fn is_success(self) -> bool { self.0 >> 5 == 2 }
+    pub fn is_request(self) -> bool {
+        self.0 >= 1 && self.0 < 32
+    }
+    pub fn is_response(self) -> bool {
+        (2..=5).contains(&(self.0 >> 5))
+    }
+    pub fn is_success(self) -> bool {
+        self.0 >> 5 == 2
+    }
 }
-impl std::fmt::Debug for Code { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { write!(f, "{}.{:02}", self.0 >> 5, self.0 & 31) } }
-impl std::fmt::Display for Code { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { write!(f, "{}.{:02}", self.0 >> 5, self.0 & 31) } }
+impl std::fmt::Debug for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{:02}", self.0 >> 5, self.0 & 31)
+    }
+}
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{:02}", self.0 >> 5, self.0 & 31)
+    }
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ContentFormat(pub u16);
@@ -53,40 +72,98 @@ impl ContentFormat {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub struct Token { len: u8, bytes: [u8; 8] }
-impl Token { pub fn new(_b: &[u8]) -> Option<Token> { todo!() } pub fn as_slice(&self) -> &[u8] { &self.bytes[..usize::from(self.len)] } }
+pub struct Token {
+    len: u8,
+    bytes: [u8; 8],
+}
+impl Token {
+    pub fn new(_b: &[u8]) -> Option<Token> {
+        todo!()
+    }
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Malformed { Todo }
+pub enum Malformed {
+    Todo,
+}
 
 #[derive(Clone, Debug)]
 pub struct Message {}
 impl Message {
     /// a CON request; type, mid, token are set by the exchange layer
-    pub fn request(_code: Code) -> Self { todo!() }
-    pub fn response(_code: Code) -> Self { todo!() }
-    pub fn with_path(self, _segments: &[&str]) -> Self { todo!() }
-    pub fn with_query(self, _query: &str) -> Self { todo!() }
-    pub fn with_location(self, _segments: &[&str]) -> Self { todo!() }
-    pub fn with_content_format(self, _f: ContentFormat) -> Self { todo!() }
-    pub fn with_accept(self, _f: ContentFormat) -> Self { todo!() }
-    pub fn with_max_age(self, _seconds: u32) -> Self { todo!() }
-    pub fn with_payload(self, _payload: Vec<u8>) -> Self { todo!() }
-    pub fn kind(&self) -> Type { todo!() }
-    pub fn code(&self) -> Code { todo!() }
-    pub fn mid(&self) -> u16 { todo!() }
-    pub fn token(&self) -> Token { todo!() }
+    pub fn request(_code: Code) -> Self {
+        todo!()
+    }
+    pub fn response(_code: Code) -> Self {
+        todo!()
+    }
+    pub fn with_path(self, _segments: &[&str]) -> Self {
+        todo!()
+    }
+    pub fn with_query(self, _query: &str) -> Self {
+        todo!()
+    }
+    pub fn with_location(self, _segments: &[&str]) -> Self {
+        todo!()
+    }
+    pub fn with_content_format(self, _f: ContentFormat) -> Self {
+        todo!()
+    }
+    pub fn with_accept(self, _f: ContentFormat) -> Self {
+        todo!()
+    }
+    pub fn with_max_age(self, _seconds: u32) -> Self {
+        todo!()
+    }
+    pub fn with_payload(self, _payload: Vec<u8>) -> Self {
+        todo!()
+    }
+    pub fn kind(&self) -> Type {
+        todo!()
+    }
+    pub fn code(&self) -> Code {
+        todo!()
+    }
+    pub fn mid(&self) -> u16 {
+        todo!()
+    }
+    pub fn token(&self) -> Token {
+        todo!()
+    }
     /// Uri-Path segments that are valid UTF-8 (an invalid one makes the message malformed on decode)
-    pub fn path(&self) -> impl Iterator<Item = &str> { std::iter::empty() }
+    pub fn path(&self) -> impl Iterator<Item = &str> {
+        std::iter::empty()
+    }
     /// Uri-Query items
-    pub fn queries(&self) -> impl Iterator<Item = &str> { std::iter::empty() }
+    pub fn queries(&self) -> impl Iterator<Item = &str> {
+        std::iter::empty()
+    }
     /// value of `key=value`; Some("") for a bare `key`
-    pub fn query(&self, _key: &str) -> Option<&str> { todo!() }
-    pub fn location(&self) -> impl Iterator<Item = &str> { std::iter::empty() }
-    pub fn content_format(&self) -> Option<ContentFormat> { todo!() }
-    pub fn accept(&self) -> Option<ContentFormat> { todo!() }
-    pub fn max_age(&self) -> Option<u32> { todo!() }
-    pub fn payload(&self) -> &[u8] { todo!() }
-    pub fn decode(_datagram: &[u8]) -> Result<Self, Malformed> { todo!() }
-    pub fn encode(&self) -> Vec<u8> { todo!() }
+    pub fn query(&self, _key: &str) -> Option<&str> {
+        todo!()
+    }
+    pub fn location(&self) -> impl Iterator<Item = &str> {
+        std::iter::empty()
+    }
+    pub fn content_format(&self) -> Option<ContentFormat> {
+        todo!()
+    }
+    pub fn accept(&self) -> Option<ContentFormat> {
+        todo!()
+    }
+    pub fn max_age(&self) -> Option<u32> {
+        todo!()
+    }
+    pub fn payload(&self) -> &[u8] {
+        todo!()
+    }
+    pub fn decode(_datagram: &[u8]) -> Result<Self, Malformed> {
+        todo!()
+    }
+    pub fn encode(&self) -> Vec<u8> {
+        todo!()
+    }
 }

@@ -4,6 +4,6 @@ mod exchange;
 mod message;
 mod params;
 
-pub use exchange::{Event, Exchange, Failure, Handle, Noise, Output, Received, Reason, Stat};
+pub use exchange::{Event, Exchange, Failure, Handle, Noise, Output, Reason, Received, Stat};
 pub use message::{Code, ContentFormat, Malformed, Message, Token, Type};
 pub use params::Params;

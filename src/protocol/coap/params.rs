@@ -11,9 +11,19 @@ pub struct Params {
     /// largest body accepted in a block-wise transfer
     pub max_body: usize,
 }
-impl Default for Params { fn default() -> Self { todo!() } }
+impl Default for Params {
+    fn default() -> Self {
+        todo!()
+    }
+}
 impl Params {
-    pub fn max_transmit_span(&self) -> Duration { todo!() }
-    pub fn max_transmit_wait(&self) -> Duration { todo!() }
-    pub fn exchange_lifetime(&self) -> Duration { todo!() }
+    pub fn max_transmit_span(&self) -> Duration {
+        todo!()
+    }
+    pub fn max_transmit_wait(&self) -> Duration {
+        todo!()
+    }
+    pub fn exchange_lifetime(&self) -> Duration {
+        todo!()
+    }
 }

@@ -11,4 +11,8 @@ pub use value::{Entry, Value};
 
 /// LwM2M version a client speaks
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Version { V1_0, V1_1, V1_2 }
+pub enum Version {
+    V1_0,
+    V1_1,
+    V1_2,
+}
