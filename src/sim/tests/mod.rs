@@ -1,0 +1,149 @@
+//! The state machines, both ends in one test, on the virtual clock.
+//!
+//! A test that draws its numbers from a seed prints the seed when it fails; set `BOOTSTORM_SEED` to
+//! run it with that one alone.
+
+mod bad_luck;
+mod hostile;
+mod onboarding;
+mod registration;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{World, WorldConfig};
+use crate::base::{Instant, Seed};
+use crate::faults::LinkFaults;
+use crate::metrics::{Event, FailureKind, MeterState, Stage};
+use crate::protocol::client::{self, Backoff};
+use crate::protocol::coap::{ContentFormat, Params};
+use crate::protocol::lwm2m::{Entry, Path, ServerUri, Value, Version};
+use crate::protocol::server::{
+    Account, BootstrapConfig, BootstrapServer, Ems, EmsConfig, RetryTerms, WriteLevel,
+};
+
+/// What a test may want different.
+#[derive(Clone)]
+struct Setup {
+    seed: u64,
+    meters: u32,
+    link: LinkFaults,
+    version: Version,
+    format: Option<ContentFormat>,
+    write_level: WriteLevel,
+    hold_off: Duration,
+    lifetime: Duration,
+    retry: Option<RetryTerms>,
+    params: Params,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Setup {
+            seed: 1,
+            meters: 1,
+            link: LinkFaults::default(),
+            version: Version::V1_2,
+            format: Some(ContentFormat::SENML_CBOR),
+            write_level: WriteLevel::Instance,
+            hold_off: Duration::ZERO,
+            lifetime: Duration::from_secs(300),
+            retry: None,
+            params: Params::default(),
+        }
+    }
+}
+
+impl Setup {
+    fn client_config(&self) -> Arc<client::Config> {
+        let uri = ServerUri::coap(World::BOOTSTRAP).to_string();
+        let mut factory = client::bootstrap_account(&uri, self.hold_off);
+        factory.push(Entry::new(Path::resource(3, 0, 0), Value::String("bootstorm".into())));
+        factory.push(Entry::new(Path::resource(3, 0, 16), Value::String("U".into())));
+        factory.push(Entry::new(Path::resource_instance(3, 0, 11, 0), Value::Integer(0)));
+        Arc::new(client::Config {
+            version: self.version,
+            transmission: Arc::new(self.params.clone()),
+            preferred_format: self.format,
+            bootstrap_backoff: Backoff { initial: Duration::from_secs(10), max: Duration::from_secs(600) },
+            factory: Arc::new(factory),
+        })
+    }
+
+    fn bootstrap_server(&self) -> BootstrapServer {
+        let config = BootstrapConfig {
+            transmission: Arc::new(self.params.clone()),
+            account: Account {
+                uri: ServerUri::coap(World::EMS).to_string(),
+                short_server_id: 101,
+                lifetime: self.lifetime,
+                retry: self.retry,
+            },
+            sequence: BootstrapConfig::SEQUENCE.to_vec(),
+            write_level: self.write_level,
+            max_peers: 100_000,
+        };
+        BootstrapServer::new(config, Seed(self.seed).child("bootstrap-server", 0))
+    }
+
+    fn ems(&self) -> Ems {
+        let config = EmsConfig { transmission: Arc::new(self.params.clone()), max_peers: 100_000 };
+        Ems::new(config, Seed(self.seed).child("ems", 0))
+    }
+
+    /// A world with both servers, whose meters are switched on ten milliseconds apart.
+    fn world(&self) -> World {
+        let mut world = self.deserted();
+        world.set_bootstrap_server(Some(self.bootstrap_server()));
+        world.set_ems(Some(self.ems()));
+        world
+    }
+
+    /// The same without servers.
+    fn deserted(&self) -> World {
+        let mut world = World::new(WorldConfig { seed: Seed(self.seed), link: self.link });
+        let config = self.client_config();
+        for number in 0..self.meters {
+            let planned = Instant::from_millis(10 * u64::from(number));
+            world.add_meter(config.clone(), &format!("urn:dev:os:meter-{number:07}"), planned);
+        }
+        world
+    }
+}
+
+/// Everybody is registered.
+fn all_registered(world: &World) -> bool {
+    world.count(MeterState::Registered) == world.meters().count()
+}
+
+/// How often something of this kind failed.
+fn failures(world: &World, kind: FailureKind) -> usize {
+    world.events().iter().filter(|(_, _, event)| *event == Event::Failure(kind)).count()
+}
+
+/// The latencies measured of a stage.
+fn latencies(world: &World, wanted: Stage) -> Vec<Duration> {
+    let of_stage = |(_, _, event): &(Instant, u32, Event)| match event {
+        Event::Stage { stage, latency } if *stage == wanted => Some(*latency),
+        _ => None,
+    };
+    world.events().iter().filter_map(of_stage).collect()
+}
+
+/// Runs `test` for each seed, or for the one of the environment; a failing one is named.
+fn for_seeds(seeds: std::ops::Range<u64>, test: impl Fn(u64) + std::panic::RefUnwindSafe) {
+    let wanted = std::env::var("BOOTSTORM_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seeds: Vec<u64> = wanted.map_or_else(|| seeds.collect(), |seed| vec![seed]);
+    for seed in seeds {
+        let run = std::panic::catch_unwind(|| test(seed));
+        if let Err(panic) = run {
+            eprintln!("failed with seed {seed}; replay it with BOOTSTORM_SEED={seed}");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
