@@ -1,1 +1,41 @@
-//! stub
+//! The meter's side of LwM2M: one device, from power-on to de-registration.
+//!
+//! ```text
+//!            power_on
+//!               |            (account in the store)
+//!             Decide ------------------------------------------+
+//!               | (Bootstrap-Server account only)              |
+//!            HoldOff <----------------------+                  |
+//!               |                           |                  |
+//!          Bootstrapping --failed--> BootstrapBackoff          |
+//!               | Finish, 2.04                                 |
+//!               +------------------------------------------> Registering <--+
+//!                                     (tries used up:          | 2.01       | retry
+//!                                      HoldOff or Failed) <----+--failed--> RegistrationBackoff
+//!                                                              |
+//!                                                          Registered <--2.04-- Updating
+//!                                                              | shutdown
+//!                                                        Deregistering -> Off
+//! ```
+//!
+//! Each machine here is sans-IO. [`Client`] composes them behind one poll interface; `bootstrap`
+//! answers a Bootstrap-Server's commands, `register` keeps the registration with one server, `manage`
+//! answers what a server asks of a registered device. This room never resolves a name, opens a socket
+//! or reads a clock.
+
+mod account;
+mod bootstrap;
+mod client;
+mod commands;
+mod config;
+mod event;
+mod manage;
+mod register;
+
+
+
+
+pub use account::bootstrap_account;
+pub use client::Client;
+pub use config::{Backoff, Config};
+pub use event::{Event, Failure, Fate, Link, Operation, Output, Reason, RequestKind, Stage, State};

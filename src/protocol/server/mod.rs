@@ -1,1 +1,49 @@
-//! stub
+//! The servers' side of LwM2M: the mirror image of `client`, as sans-IO machines that know many peers.
+//!
+//! [`BootstrapServer`] walks each device through its sequence, one CON at a time; [`Ems`] keeps the
+//! registry. Both stand on the same table of peers, one message layer per peer. The embedded servers
+//! and the simulated world give them datagrams and the time; they never open a socket.
+
+mod bootstrap;
+mod counters;
+mod ems;
+mod peers;
+mod registry;
+
+
+
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::base::Instant;
+
+pub use bootstrap::{Account, BootstrapConfig, BootstrapServer, RetryTerms, Step, WriteLevel};
+pub use counters::{BootstrapCounters, EmsCounters, Traffic};
+pub use ems::{Ems, EmsConfig};
+
+/// A datagram to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// The peer it goes to.
+    pub to: SocketAddr,
+    /// The server's own address that the peer knows, which it must leave from.
+    pub from: IpAddr,
+    /// One whole CoAP message.
+    pub bytes: Vec<u8>,
+}
+
+/// What both servers are to those who give them a network and a clock.
+///
+/// After each `handle_…`, call `poll_output` until it is empty, then arm one timer for `poll_timeout`.
+pub trait Server {
+    /// A datagram came in from a peer, sent to this address of the server's.
+    fn handle_input(&mut self, from: SocketAddr, to: IpAddr, datagram: &[u8], now: Instant);
+    /// Time has passed: does whatever is due.
+    fn handle_timeout(&mut self, now: Instant);
+    /// The next datagram to be sent.
+    fn poll_output(&mut self) -> Option<Transmit>;
+    /// When to call `handle_timeout`.
+    fn poll_timeout(&self) -> Option<Instant>;
+    /// Datagrams and what was found wrong with them.
+    fn traffic(&self) -> &Traffic;
+}

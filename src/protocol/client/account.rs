@@ -1,0 +1,160 @@
+//! Reading accounts out of the store: which servers a device knows (LwM2M Core §5.2.2).
+//!
+//! A Server Account is a /0 instance with resource 1 false and the /1 instance with the same Short
+//! Server ID. The Bootstrap-Server Account is the one /0 instance with resource 1 true.
+
+use std::time::Duration;
+
+use crate::protocol::lwm2m::{Entry, Path, Tree, Value};
+
+const SECURITY: u16 = 0;
+const SERVER: u16 = 1;
+
+/// The factory entries of a Bootstrap-Server Account without security, as /0/0.
+///
+/// `uri` goes to /0/0/0, `hold_off` (whole seconds) to /0/0/11.
+pub fn bootstrap_account(uri: &str, hold_off: Duration) -> Vec<Entry> {
+    let resource = |id| Path::resource(SECURITY, 0, id);
+    let hold_off = i64::try_from(hold_off.as_secs()).unwrap_or(i64::MAX);
+    vec![
+        Entry::new(resource(0), Value::String(uri.into())),
+        Entry::new(resource(1), Value::Boolean(true)),
+        Entry::new(resource(2), Value::Integer(MODE_NO_SEC)),
+        Entry::new(resource(11), Value::Integer(hold_off)),
+    ]
+}
+
+/// Security Mode 3 of /0/x/2: NoSec.
+const MODE_NO_SEC: i64 = 3;
+
+/// One Server Account: where the two halves of it are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Account {
+    /// Instance of /0.
+    pub security: u16,
+    /// Instance of /1.
+    pub server: u16,
+}
+
+/// The instance of /0 that holds the Bootstrap-Server Account.
+pub(super) fn bootstrap_server(tree: &Tree) -> Option<u16> {
+    tree.instances(SECURITY).find(|&instance| is_bootstrap_server(tree, instance))
+}
+
+pub(super) fn is_bootstrap_server(tree: &Tree, instance: u16) -> bool {
+    matches!(tree.get(Path::resource(SECURITY, instance, 1)), Some(Value::Boolean(true)))
+}
+
+/// The first Server Account, by instance of /1.
+pub(super) fn first_server(tree: &Tree) -> Option<Account> {
+    tree.instances(SERVER).find_map(|server| {
+        let ssid = server_ssid(tree, server)?;
+        security_of(tree, ssid).map(|security| Account { security, server })
+    })
+}
+
+/// Whether the accounts fit together, as Finish demands: at least one Server Account, and every half
+/// of an account has its other half.
+pub(super) fn consistent(tree: &Tree) -> bool {
+    let servers_paired = tree.instances(SERVER).all(|server| {
+        server_ssid(tree, server).is_some_and(|ssid| security_of(tree, ssid).is_some())
+    });
+    let securities_paired = tree
+        .instances(SECURITY)
+        .filter(|&security| !is_bootstrap_server(tree, security))
+        .all(|security| short_server_id(tree, security).is_some_and(|ssid| server_of(tree, ssid).is_some()));
+    servers_paired && securities_paired && first_server(tree).is_some()
+}
+
+/// /0/x/10.
+pub(super) fn short_server_id(tree: &Tree, security: u16) -> Option<i64> {
+    integer(tree, Path::resource(SECURITY, security, 10))
+}
+
+/// /1/x/0.
+pub(super) fn server_ssid(tree: &Tree, server: u16) -> Option<i64> {
+    integer(tree, Path::resource(SERVER, server, 0))
+}
+
+fn security_of(tree: &Tree, ssid: i64) -> Option<u16> {
+    tree.instances(SECURITY).find(|&security| {
+        !is_bootstrap_server(tree, security) && short_server_id(tree, security) == Some(ssid)
+    })
+}
+
+fn server_of(tree: &Tree, ssid: i64) -> Option<u16> {
+    tree.instances(SERVER).find(|&server| server_ssid(tree, server) == Some(ssid))
+}
+
+/// The Server URI of an instance of /0, as written.
+pub(super) fn uri(tree: &Tree, security: u16) -> Option<&str> {
+    text(tree, Path::resource(SECURITY, security, 0))
+}
+
+/// The Client Hold Off Time of an instance of /0; zero where there is none.
+pub(super) fn hold_off(tree: &Tree, security: u16) -> Duration {
+    seconds(tree, Path::resource(SECURITY, security, 11)).unwrap_or_default()
+}
+
+/// What /1 says of how to register: the resources a registration needs, with their defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Terms {
+    /// /1/x/1: seconds; zero is "for ever" (1.2).
+    pub lifetime: u32,
+    /// /1/x/16: bootstrap when the tries are used up.
+    pub bootstrap_on_failure: bool,
+    /// /1/x/17: tries in one sequence.
+    pub retry_count: u32,
+    /// /1/x/18: wait after the first try of a sequence, doubling.
+    pub retry_timer: Duration,
+    /// /1/x/19: wait between sequences; none is "never again".
+    pub sequence_delay: Option<Duration>,
+    /// /1/x/20: how many sequences.
+    pub sequence_count: u32,
+}
+
+impl Terms {
+    /// Lifetime where /1/x/1 is missing: what servers assume (LwM2M Core §6.2.1).
+    const DEFAULT_LIFETIME: u32 = 86_400;
+
+    pub(super) fn read(tree: &Tree, server: u16) -> Self {
+        let resource = |id| Path::resource(SERVER, server, id);
+        let number = |id: u16, default: u32| {
+            integer(tree, resource(id)).map_or(default, |n| u32::try_from(n.max(0)).unwrap_or(u32::MAX))
+        };
+        let sequence_delay = number(19, 86_400);
+        Terms {
+            lifetime: number(1, Self::DEFAULT_LIFETIME),
+            bootstrap_on_failure: !matches!(tree.get(resource(16)), Some(Value::Boolean(false))),
+            retry_count: number(17, 5).max(1),
+            retry_timer: Duration::from_secs(number(18, 60).into()),
+            // /1/x/19: the largest value means that there is no further sequence.
+            sequence_delay: (sequence_delay != u32::MAX).then(|| Duration::from_secs(sequence_delay.into())),
+            sequence_count: number(20, 1).max(1),
+        }
+    }
+}
+
+/// /1/x/7 as a registration says it; "U" where it is missing.
+pub(super) fn binding(tree: &Tree, server: u16) -> &str {
+    text(tree, Path::resource(SERVER, server, 7)).unwrap_or("U")
+}
+
+fn integer(tree: &Tree, path: Path) -> Option<i64> {
+    match tree.get(path)? {
+        Value::Integer(n) => Some(*n),
+        Value::Unsigned(n) => Some(i64::try_from(*n).unwrap_or(i64::MAX)),
+        _ => None,
+    }
+}
+
+fn seconds(tree: &Tree, path: Path) -> Option<Duration> {
+    integer(tree, path).and_then(|n| u64::try_from(n).ok()).map(Duration::from_secs)
+}
+
+fn text(tree: &Tree, path: Path) -> Option<&str> {
+    match tree.get(path)? {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
+}

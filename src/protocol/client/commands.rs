@@ -1,0 +1,202 @@
+//! What a Bootstrap-Server's commands do to the store (LwM2M Core §6.1.7, Transport §6.4.1).
+
+use super::account;
+use super::event::Operation;
+use crate::protocol::coap::{Code, ContentFormat, Message};
+use crate::protocol::content::{self, link};
+use crate::protocol::lwm2m::{Entry, Path, Tree, Version, objects};
+
+const SECURITY: u16 = 0;
+const SERVER: u16 = 1;
+const ACCESS_CONTROL: u16 = 2;
+const DEVICE: u16 = 3;
+
+/// Which command a request is; `None` for what is no command of the bootstrap interface.
+pub(super) fn operation(request: &Message) -> Option<Operation> {
+    match request.code() {
+        Code::GET if request.accept() == Some(ContentFormat::LINK) => Some(Operation::Discover),
+        Code::GET => Some(Operation::Read),
+        Code::PUT => Some(Operation::Write),
+        Code::DELETE => Some(Operation::Delete),
+        Code::POST if request.path_is(&["bs"]) => Some(Operation::Finish),
+        _ => None,
+    }
+}
+
+/// Carries out a command and makes its answer.
+pub(super) fn execute(
+    operation: Operation,
+    request: &Message,
+    tree: &mut Tree,
+    version: Version,
+) -> Message {
+    if operation == Operation::Finish {
+        return Message::response(finish(tree));
+    }
+    let Some(path) = Path::from_segments(request.path()) else {
+        return Message::response(Code::BAD_REQUEST);
+    };
+    match operation {
+        Operation::Discover => discover(path, tree, version),
+        Operation::Read => read(path, request.accept(), tree, version),
+        Operation::Write => Message::response(write(path, request, tree)),
+        Operation::Delete => Message::response(delete(path, tree)),
+        Operation::Finish => unreachable!("handled above"),
+    }
+}
+
+/// Bootstrap-Finish: 2.04 where the accounts fit together, 4.06 where they do not.
+fn finish(tree: &Tree) -> Code {
+    if account::consistent(tree) { Code::CHANGED } else { Code::NOT_ACCEPTABLE }
+}
+
+/// Bootstrap-Discover on the root or on one object.
+fn discover(path: Path, tree: &Tree, version: Version) -> Message {
+    let wanted = match *path.ids() {
+        [] => None,
+        [object] => Some(object),
+        // Only the root and objects can be discovered during a bootstrap.
+        _ => return Message::response(Code::BAD_REQUEST),
+    };
+    if wanted.is_some_and(|object| !supported(tree, object)) {
+        return Message::response(Code::NOT_FOUND);
+    }
+    let mut links = vec![link::Link::new("/").with("lwm2m", version.to_string())];
+    for object in supported_objects(tree).filter(|&object| wanted.is_none_or(|w| w == object)) {
+        let mut empty = true;
+        for instance in tree.instances(object) {
+            empty = false;
+            links.push(describe(tree, object, instance));
+        }
+        if empty {
+            links.push(link::Link::new(Path::object(object).to_string()));
+        }
+    }
+    Message::response(Code::CONTENT)
+        .with_content_format(ContentFormat::LINK)
+        .with_payload(link::encode(&links))
+}
+
+/// One instance as Bootstrap-Discover shows it. The Bootstrap-Server Account carries no `ssid`: that is
+/// how a Bootstrap-Server finds its own.
+fn describe(tree: &Tree, object: u16, instance: u16) -> link::Link {
+    let shown = link::Link::new(Path::instance(object, instance).to_string());
+    let ssid = match object {
+        SECURITY if !account::is_bootstrap_server(tree, instance) => account::short_server_id(tree, instance),
+        SERVER => account::server_ssid(tree, instance),
+        _ => None,
+    };
+    let Some(ssid) = ssid else { return shown };
+    let shown = shown.with("ssid", ssid.to_string());
+    match account::uri(tree, instance).filter(|_| object == SECURITY) {
+        Some(uri) => shown.with("uri", uri),
+        None => shown,
+    }
+}
+
+/// Bootstrap-Read: /1 and /2 and their instances only (1.1 and later).
+fn read(path: Path, accept: Option<ContentFormat>, tree: &Tree, version: Version) -> Message {
+    let allowed = matches!(*path.ids(), [SERVER | ACCESS_CONTROL] | [SERVER | ACCESS_CONTROL, _]);
+    if !allowed || version == Version::V1_0 {
+        return Message::response(Code::METHOD_NOT_ALLOWED);
+    }
+    if path.ids().len() == 2 && !tree.has_instance(path.ids()[0], path.ids()[1]) {
+        return Message::response(Code::NOT_FOUND);
+    }
+    super::manage::content_of(tree, path, accept, |_| true)
+}
+
+/// Bootstrap-Write: stored whatever was there, whatever the access rights say. An instance that is
+/// written is replaced, except /3/0, which the device itself fills.
+fn write(path: Path, request: &Message, tree: &mut Tree) -> Code {
+    let Some(format) = request.content_format() else { return Code::BAD_REQUEST };
+    let Some(&object) = path.ids().first() else { return Code::METHOD_NOT_ALLOWED };
+    if objects::find(object).is_none() {
+        return Code::NOT_FOUND;
+    }
+    let entries = match content::decode(format, path, request.payload()) {
+        Ok(entries) => entries,
+        Err(content::Error::Unsupported(_)) => return Code::UNSUPPORTED_CONTENT_FORMAT,
+        Err(_) => return Code::BAD_REQUEST,
+    };
+    if path.ids().len() <= 2 && object != DEVICE {
+        clear_instances(path, &entries, tree);
+    }
+    for Entry { path, value } in entries {
+        tree.set(path, value);
+    }
+    Code::CHANGED
+}
+
+fn clear_instances(target: Path, entries: &[Entry], tree: &mut Tree) {
+    if let [object, instance] = *target.ids() {
+        tree.remove(target);
+        tree.create_instance(object, instance);
+        return;
+    }
+    let mut cleared = None;
+    for entry in entries {
+        let instance = Path::instance(entry.path.ids()[0], entry.path.ids()[1]);
+        if cleared != Some(instance) {
+            tree.remove(instance);
+            cleared = Some(instance);
+        }
+    }
+}
+
+/// Bootstrap-Delete: never the Bootstrap-Server Account, never /3/0.
+fn delete(path: Path, tree: &mut Tree) -> Code {
+    match *path.ids() {
+        [] => {
+            let present: Vec<u16> = tree.objects().collect();
+            for object in present {
+                delete_object(object, tree);
+            }
+            Code::DELETED
+        }
+        [object] if supported(tree, object) => {
+            delete_object(object, tree);
+            Code::DELETED
+        }
+        [object, instance] if tree.has_instance(object, instance) => {
+            if kept(tree, object, instance) {
+                return Code::BAD_REQUEST;
+            }
+            tree.remove(path);
+            Code::DELETED
+        }
+        // TS: the only error code of Bootstrap-Delete is 4.00.
+        _ => Code::BAD_REQUEST,
+    }
+}
+
+fn delete_object(object: u16, tree: &mut Tree) {
+    let doomed: Vec<u16> = tree.instances(object).filter(|&i| !kept(tree, object, i)).collect();
+    for instance in doomed {
+        tree.remove(Path::instance(object, instance));
+    }
+}
+
+fn kept(tree: &Tree, object: u16, instance: u16) -> bool {
+    match object {
+        SECURITY => account::is_bootstrap_server(tree, instance),
+        DEVICE => true,
+        _ => false,
+    }
+}
+
+/// Objects a device supports: those it holds, and the accounts a bootstrap will fill.
+fn supported_objects(tree: &Tree) -> impl Iterator<Item = u16> {
+    let held: smallvec::SmallVec<[u16; 8]> = tree.objects().collect();
+    let accounts = [SECURITY, SERVER].into_iter().filter({
+        let held = held.clone();
+        move |object| !held.contains(object)
+    });
+    let mut all: smallvec::SmallVec<[u16; 8]> = held.into_iter().chain(accounts).collect();
+    all.sort_unstable();
+    all.into_iter()
+}
+
+fn supported(tree: &Tree, object: u16) -> bool {
+    supported_objects(tree).any(|o| o == object)
+}

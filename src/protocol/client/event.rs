@@ -1,0 +1,200 @@
+//! What a client asks of the world around it, and what it tells.
+
+use crate::base::Instant;
+use crate::protocol::coap;
+use crate::protocol::lwm2m::ServerUri;
+
+/// A path to one server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Link {
+    /// To the Bootstrap-Server.
+    Bootstrap,
+    /// To the LwM2M server the device registers with.
+    Server,
+}
+
+/// What the client wants done or known, in order.
+#[derive(Debug)]
+pub enum Output {
+    /// Make `link` lead to this server, then call `handle_opened` or `handle_open_failed`.
+    Open {
+        /// The path to open; if it is open already, it is to lead to the new place.
+        link: Link,
+        /// Where it is to lead.
+        uri: ServerUri,
+    },
+    /// Send this datagram on an open link.
+    Send {
+        /// The path to send on.
+        link: Link,
+        /// One whole CoAP message.
+        bytes: Vec<u8>,
+    },
+    /// Something happened.
+    Event(Event),
+}
+
+/// The one state a device is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Not powered on.
+    Off,
+    /// Waiting for the Client Hold Off Time, /0/x/11.
+    HoldOff,
+    /// From the Bootstrap-Request to Finish.
+    Bootstrapping,
+    /// A bootstrap failed; the next try is scheduled.
+    BootstrapBackoff,
+    /// A Register is on its way.
+    Registering,
+    /// A Register failed; the next try is scheduled (/1/x/17-20).
+    RegistrationBackoff,
+    /// The server knows the device.
+    Registered,
+    /// Registered, and an Update is on its way.
+    Updating,
+    /// The De-register is on its way.
+    Deregistering,
+    /// Left in good order, or stopped after it.
+    Deregistered,
+    /// Stopped without having de-registered.
+    Stopped,
+    /// Nothing will happen any more by the protocol's own rules.
+    Failed,
+}
+
+/// What a latency is measured of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// From the planned power-on to the first 2.01.
+    Onboarding,
+    /// From the planned power-on (or the need for it) to the answer to Finish.
+    Bootstrap,
+    /// From the instant the registration was due to 2.01.
+    Registration,
+    /// From the instant the Update was due to 2.04.
+    Update,
+    /// From the request to leave to 2.02.
+    Deregistration,
+    /// From the first Bootstrap-Request of an attempt to its 2.04.
+    BootstrapRequest,
+    /// From the device's previous answer to this command of the Bootstrap-Server.
+    Command(Operation),
+}
+
+/// A command of the Bootstrap-Server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// GET with Accept 40.
+    Discover,
+    /// GET with another format.
+    Read,
+    /// PUT.
+    Write,
+    /// DELETE.
+    Delete,
+    /// POST /bs.
+    Finish,
+}
+
+/// The requests a device makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RequestKind {
+    /// POST /bs.
+    BootstrapRequest,
+    /// POST /rd.
+    Register,
+    /// POST on the location.
+    Update,
+    /// DELETE on the location.
+    Deregister,
+}
+
+/// What became of a request. Every one that was `Sent` has exactly one further fate, or is in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// Handed to the exchange layer.
+    Sent,
+    /// Answered, with whatever code.
+    Answered,
+    /// Answered with an RST.
+    Reset,
+    /// Not answered within the time RFC 7252 gives.
+    TimedOut,
+    /// Given up by the device itself.
+    Abandoned,
+}
+
+/// Why an attempt came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// A request got no answer in time.
+    TimedOut(RequestKind),
+    /// A request was answered with an RST.
+    Reset(RequestKind),
+    /// A request was answered with a code that is not success.
+    Refused(RequestKind, coap::Code),
+    /// The answer to a Register had no Location-Path.
+    NoLocation,
+    /// The Bootstrap-Server never came to Finish (EXCHANGE_LIFETIME after its last command).
+    NoFinish,
+    /// Finish came, but the accounts do not fit together; 4.06 was answered.
+    Inconsistent,
+    /// There is no account to start from.
+    NoAccount,
+    /// The server URI in the store cannot be used.
+    ServerUri,
+    /// The way to the server could not be opened.
+    Unreachable,
+}
+
+/// What happened, for whoever measures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Event {
+    /// The device changed its state.
+    State {
+        /// The state it left.
+        from: State,
+        /// The state it is in.
+        to: State,
+    },
+    /// A stage came to its good end.
+    Completed {
+        /// Which.
+        stage: Stage,
+        /// The instant it was due to start.
+        since: Instant,
+    },
+    /// A request began or ended.
+    Request {
+        /// Which.
+        kind: RequestKind,
+        /// How.
+        fate: Fate,
+    },
+    /// An attempt came to nothing.
+    Failed(Failure),
+    /// A datagram was no use.
+    Noise(coap::Noise),
+    /// The message layer counted something.
+    Stat(coap::Stat),
+}
+
+/// What a client's timer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The Client Hold Off Time ends.
+    HoldOff,
+    /// The next bootstrap attempt is due.
+    BootstrapRetry,
+    /// The Bootstrap-Server has been silent too long.
+    NoFinish,
+    /// The answer to Finish need not be kept any longer.
+    ForgetFinish,
+    /// The next registration attempt is due.
+    RegistrationRetry,
+    /// An Update is due.
+    Update,
+    /// The message layer wants to be called.
+    Exchange(coap::Reason),
+}

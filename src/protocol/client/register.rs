@@ -1,0 +1,168 @@
+//! The registration with one server: Register, Update, De-register, and the retry sequence of
+//! /1/x/17-20 (LwM2M Core §6.2).
+
+use std::time::Duration;
+
+use super::account::{Account, Terms};
+use super::config::Config;
+use super::{account, manage};
+use crate::base::Instant;
+use crate::protocol::coap::{Code, ContentFormat, Exchange, Handle, Message};
+use crate::protocol::lwm2m::{Tree, Version};
+
+/// One registration, from the account it is made from to the location the server gave it.
+pub(super) struct Registration {
+    pub account: Account,
+    pub exchange: Exchange,
+    pub phase: Phase,
+    /// The instant the present request was due: latencies count from here.
+    pub due: Instant,
+    /// The segments of the Location-Path, joined with '/'. A segment may be empty (some servers end
+    /// their location with one), and is echoed as it came.
+    location: Option<Box<str>>,
+    /// /1/x/1 as registered, in seconds.
+    lifetime: u32,
+    /// Tries made in the running sequence.
+    attempts: u32,
+    /// Sequences used up.
+    sequences: u32,
+}
+
+/// Where a registration stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The way to the server is being opened.
+    Connecting,
+    /// Register sent.
+    Registering(Handle),
+    /// Register failed; again at this instant.
+    Waiting(Instant),
+    /// Known to the server; Update at this instant.
+    Registered(Instant),
+    /// Update sent.
+    Updating(Handle),
+    /// De-register sent.
+    Deregistering(Handle),
+}
+
+/// What the retry sequence says after a try has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Try again after this long.
+    RetryAfter(Duration),
+    /// The tries are used up, and /1/x/16 wants a bootstrap.
+    Bootstrap,
+    /// The tries are used up.
+    GiveUp,
+}
+
+impl Registration {
+    pub(super) fn new(account: Account, exchange: Exchange, due: Instant) -> Self {
+        Registration {
+            account,
+            exchange,
+            phase: Phase::Connecting,
+            due,
+            location: None,
+            lifetime: 0,
+            attempts: 0,
+            sequences: 0,
+        }
+    }
+
+    /// Sends the Register.
+    pub(super) fn register(&mut self, endpoint: &str, tree: &Tree, config: &Config, now: Instant) {
+        self.lifetime = Terms::read(tree, self.account.server).lifetime;
+        self.location = None;
+        let binding = account::binding(tree, self.account.server);
+        let request = Message::request(Code::POST)
+            .with_path(&["rd"])
+            .with_content_format(ContentFormat::LINK)
+            .with_query(&format!("ep={endpoint}"))
+            .with_query(&format!("lt={}", self.lifetime))
+            .with_query(&format!("lwm2m={}", config.version))
+            .with_query(&format!("b={binding}"))
+            .with_payload(manage::object_links(tree, config.version));
+        self.phase = Phase::Registering(self.exchange.request(request, now));
+    }
+
+    /// Takes the location out of a 2.01. `false` where there is none to take.
+    pub(super) fn registered(&mut self, answer: &Message, now: Instant) -> bool {
+        let mut segments = answer.location().peekable();
+        if segments.peek().is_none() {
+            return false;
+        }
+        let mut location = String::new();
+        for (index, segment) in segments.enumerate() {
+            if index > 0 {
+                location.push('/');
+            }
+            location.push_str(segment);
+        }
+        self.location = Some(location.into());
+        self.attempts = 0;
+        self.sequences = 0;
+        self.schedule_update(now);
+        true
+    }
+
+    /// Arms the next Update: GEISA ADM wants the heartbeat at half the lifetime. A lifetime of zero
+    /// never ends (LwM2M 1.2), so it needs no heartbeat.
+    pub(super) fn schedule_update(&mut self, now: Instant) {
+        let due = match self.lifetime {
+            0 => Instant::FAR,
+            seconds => now + Duration::from_secs(seconds.into()) / 2,
+        };
+        self.phase = Phase::Registered(due);
+    }
+
+    /// Sends an Update that changes nothing but the expiry.
+    pub(super) fn update(&mut self, due: Instant, now: Instant) {
+        self.due = due;
+        let request = self.to_location(Code::POST);
+        self.phase = Phase::Updating(self.exchange.request(request, now));
+    }
+
+    /// Sends the De-register.
+    pub(super) fn deregister(&mut self, now: Instant) {
+        self.due = now;
+        let request = self.to_location(Code::DELETE);
+        self.phase = Phase::Deregistering(self.exchange.request(request, now));
+    }
+
+    fn to_location(&self, method: Code) -> Message {
+        let location = self.location.as_deref().unwrap_or_default();
+        let segments: smallvec::SmallVec<[&str; 4]> = location.split('/').collect();
+        Message::request(method).with_path(&segments)
+    }
+
+    /// Counts a failed try and says what follows: within a sequence the wait doubles from /1/x/18;
+    /// after /1/x/17 tries the sequence is over, and the next comes after /1/x/19, /1/x/20 in all.
+    pub(super) fn failed(&mut self, tree: &Tree, version: Version) -> Verdict {
+        let terms = Terms::read(tree, self.account.server);
+        // These resources came with 1.1; before that a client had no retry sequence to follow.
+        if version == Version::V1_0 {
+            return Verdict::Bootstrap;
+        }
+        self.attempts += 1;
+        if self.attempts < terms.retry_count {
+            let doublings = (self.attempts - 1).min(31);
+            return Verdict::RetryAfter(terms.retry_timer.saturating_mul(1 << doublings));
+        }
+        self.sequences += 1;
+        self.attempts = 0;
+        match terms.sequence_delay {
+            Some(delay) if self.sequences < terms.sequence_count => Verdict::RetryAfter(delay),
+            _ if terms.bootstrap_on_failure => Verdict::Bootstrap,
+            _ => Verdict::GiveUp,
+        }
+    }
+
+    /// When this registration next wants to do something by itself.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Waiting(at) | Phase::Registered(at) => (at < Instant::FAR).then_some(at),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What the servers count, so that a run's two sides can be held against each other.
+
+use crate::protocol::coap::{Noise, Stat};
+
+/// Datagrams at one server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Datagrams that came in, whatever they were.
+    pub received: u64,
+    /// Datagrams that went out, retransmissions included.
+    pub sent: u64,
+    /// Of `sent`: confirmable messages sent again.
+    pub retransmitted: u64,
+    /// Of `received`: messages that had come before.
+    pub duplicates: u64,
+    /// Of `received`: no CoAP message, or one that fits nothing known.
+    pub noise: u64,
+    /// Peers forgotten before their time because the table was full.
+    pub evicted_peers: u64,
+}
+
+impl Traffic {
+    pub(super) fn noise(&mut self, _kind: Noise) {
+        self.noise += 1;
+    }
+
+    pub(super) fn stat(&mut self, stat: Stat) {
+        match stat {
+            Stat::Retransmitted => self.retransmitted += 1,
+            Stat::Duplicate => self.duplicates += 1,
+            _ => {}
+        }
+    }
+
+    /// Adds another server's or worker's counts.
+    pub fn add(&mut self, other: &Traffic) {
+        self.received += other.received;
+        self.sent += other.sent;
+        self.retransmitted += other.retransmitted;
+        self.duplicates += other.duplicates;
+        self.noise += other.noise;
+        self.evicted_peers += other.evicted_peers;
+    }
+}
+
+/// What a Bootstrap-Server did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BootstrapCounters {
+    /// Bootstrap-Requests taken up.
+    pub requests: u64,
+    /// Bootstrap-Requests answered with an error.
+    pub refused: u64,
+    /// Discovers answered.
+    pub discovers: u64,
+    /// Deletes answered.
+    pub deletes: u64,
+    /// Writes answered.
+    pub writes: u64,
+    /// Commands answered with an error; the sequence goes on after it.
+    pub command_errors: u64,
+    /// Sequences that ended with a Finish answered by 2.04.
+    pub finished: u64,
+    /// Sequences given up: a command unanswered, or Finish refused.
+    pub failed: u64,
+    /// Sequences cut short by a new Bootstrap-Request of the same device.
+    pub restarted: u64,
+}
+
+impl BootstrapCounters {
+    /// Adds another worker's counts.
+    pub fn add(&mut self, other: &BootstrapCounters) {
+        self.requests += other.requests;
+        self.refused += other.refused;
+        self.discovers += other.discovers;
+        self.deletes += other.deletes;
+        self.writes += other.writes;
+        self.command_errors += other.command_errors;
+        self.finished += other.finished;
+        self.failed += other.failed;
+        self.restarted += other.restarted;
+    }
+}
+
+/// What an EMS did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EmsCounters {
+    /// Registers answered with 2.01.
+    pub registrations: u64,
+    /// Of `registrations`: the device was registered already, and is so anew.
+    pub replaced: u64,
+    /// Updates answered with 2.04.
+    pub updates: u64,
+    /// De-registers answered with 2.02.
+    pub deregistrations: u64,
+    /// Registrations whose lifetime ran out.
+    pub expired: u64,
+    /// Registers answered with an error.
+    pub refused: u64,
+    /// Updates and De-registers for a location nobody has.
+    pub unknown_location: u64,
+    /// Registrations in force.
+    pub registered: u64,
+}

@@ -1,0 +1,203 @@
+//! The peers of one server: a message layer and some state of the server's own for each, bounded.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::{Traffic, Transmit};
+use crate::base::{Instant, Seed, Wheel};
+use crate::protocol::coap::{self, Exchange, Params};
+
+/// A peer's place in the table. It is used again after the peer is gone.
+pub(super) type Slot = u32;
+
+pub(super) struct Peer<T> {
+    pub address: SocketAddr,
+    /// Which of the server's addresses the peer speaks to.
+    local: IpAddr,
+    pub exchange: Exchange,
+    pub app: T,
+}
+
+/// A table of peers, with one timer each.
+pub(super) struct Peers<T> {
+    params: Arc<Params>,
+    seed: Seed,
+    /// Peers ever seen: numbers their generators.
+    seen: u64,
+    capacity: usize,
+    slots: Vec<Option<Box<Peer<T>>>>,
+    free: Vec<Slot>,
+    by_address: FxHashMap<SocketAddr, Slot>,
+    wheel: Wheel,
+    due: Vec<Slot>,
+    out: VecDeque<Transmit>,
+    /// Where the search for a peer to evict goes on.
+    clock_hand: usize,
+    pub traffic: Traffic,
+}
+
+impl<T: Default> Peers<T> {
+    pub(super) fn new(params: Arc<Params>, capacity: usize, seed: Seed) -> Self {
+        Peers {
+            params,
+            seed,
+            seen: 0,
+            capacity: capacity.max(1),
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_address: FxHashMap::default(),
+            wheel: Wheel::new(Instant::ZERO),
+            due: Vec::new(),
+            out: VecDeque::new(),
+            clock_hand: 0,
+            traffic: Traffic::default(),
+        }
+    }
+
+    pub(super) fn get(&mut self, slot: Slot) -> Option<&mut Peer<T>> {
+        self.slots.get_mut(slot as usize)?.as_deref_mut()
+    }
+
+    /// Gives a datagram to its peer's message layer. A peer is made only for what looks like a request:
+    /// noise leaves nothing behind.
+    pub(super) fn handle_input(
+        &mut self,
+        from: SocketAddr,
+        to: IpAddr,
+        datagram: &[u8],
+        now: Instant,
+    ) -> Option<Slot> {
+        self.traffic.received += 1;
+        let slot = match self.by_address.get(&from) {
+            Some(&slot) => slot,
+            None if looks_like_request(datagram) => self.insert(from, to),
+            None => {
+                self.traffic.noise += 1;
+                return None;
+            }
+        };
+        let peer = self.get(slot)?;
+        peer.local = to;
+        peer.exchange.handle_input(datagram, now);
+        Some(slot)
+    }
+
+    /// The peers whose timer has run out; their message layers have been told.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Vec<Slot> {
+        let mut due = std::mem::take(&mut self.due);
+        due.clear();
+        self.wheel.expire(now, &mut due);
+        for &slot in &due {
+            if let Some(peer) = self.get(slot) {
+                peer.exchange.handle_timeout(now);
+            }
+        }
+        due
+    }
+
+    /// Gives the list of `handle_timeout` back for its next use.
+    pub(super) fn done(&mut self, due: Vec<Slot>) {
+        self.due = due;
+    }
+
+    /// The next event of a peer's message layer; what it sends is queued on the way.
+    pub(super) fn poll_event(&mut self, slot: Slot) -> Option<coap::Event> {
+        loop {
+            let peer = self.slots.get_mut(slot as usize)?.as_deref_mut()?;
+            match peer.exchange.poll_output()? {
+                coap::Output::Send(bytes) => {
+                    self.traffic.sent += 1;
+                    self.out.push_back(Transmit { to: peer.address, from: peer.local, bytes });
+                }
+                coap::Output::Event(coap::Event::Noise(kind)) => self.traffic.noise(kind),
+                coap::Output::Event(coap::Event::Stat(stat)) => self.traffic.stat(stat),
+                coap::Output::Event(event) => return Some(event),
+            }
+        }
+    }
+
+    /// Arms the peer's timer: its message layer's, or the one that forgets it when nothing has been
+    /// heard for EXCHANGE_LIFETIME (no duplicate can come after that, RFC 7252 §4.8.2).
+    pub(super) fn settle(&mut self, slot: Slot, now: Instant) {
+        let lifetime = self.params.exchange_lifetime();
+        let Some(peer) = self.get(slot) else { return };
+        let forget = peer.exchange.last_activity() + lifetime;
+        let idle = peer.exchange.is_idle();
+        let deadline = peer.exchange.poll_timeout().map(|(at, _)| at);
+        if idle && forget <= now {
+            return self.remove(slot);
+        }
+        let at = match deadline {
+            Some(at) if idle => at.min(forget),
+            Some(at) => at,
+            None => forget,
+        };
+        self.wheel.arm(slot, at);
+    }
+
+    pub(super) fn poll_output(&mut self) -> Option<Transmit> {
+        self.out.pop_front()
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.wheel.next()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_address.len()
+    }
+
+    fn insert(&mut self, address: SocketAddr, local: IpAddr) -> Slot {
+        if self.by_address.len() >= self.capacity {
+            self.evict();
+        }
+        let rng = self.seed.child("peer", self.seen).rng();
+        self.seen += 1;
+        let exchange = Exchange::new(self.params.clone(), rng);
+        let peer = Peer { address, local, exchange, app: T::default() };
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            // A table of more than 2^32 peers does not fit the memory of any machine.
+            (self.slots.len() - 1) as Slot
+        });
+        self.slots[slot as usize] = Some(Box::new(peer));
+        self.by_address.insert(address, slot);
+        slot
+    }
+
+    /// Makes room: the next peer round the table that has nothing under way, or simply the next.
+    fn evict(&mut self) {
+        const LOOK_AT: usize = 64;
+        let mut victim = None;
+        for _ in 0..self.slots.len().min(LOOK_AT) {
+            self.clock_hand = (self.clock_hand + 1) % self.slots.len();
+            if let Some(peer) = &self.slots[self.clock_hand] {
+                victim = Some(self.clock_hand as Slot);
+                if peer.exchange.is_idle() {
+                    break;
+                }
+            }
+        }
+        let fallback = || self.by_address.values().next().copied();
+        if let Some(slot) = victim.or_else(fallback) {
+            self.traffic.evicted_peers += 1;
+            self.remove(slot);
+        }
+    }
+
+    fn remove(&mut self, slot: Slot) {
+        self.wheel.disarm(slot);
+        if let Some(peer) = self.slots.get_mut(slot as usize).and_then(Option::take) {
+            self.by_address.remove(&peer.address);
+            self.free.push(slot);
+        }
+    }
+}
+
+/// Version 1, confirmable or not, with a request's code: worth a place in the table.
+fn looks_like_request(datagram: &[u8]) -> bool {
+    matches!(datagram, [first, code, _, _, ..] if first >> 5 == 0b010 && (1..32).contains(code))
+}

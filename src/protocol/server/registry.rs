@@ -1,0 +1,171 @@
+//! Who is registered: endpoint names, locations and lifetimes (LwM2M Core §6.2).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+
+use crate::base::{Instant, Wheel};
+
+/// How long after its lifetime a registration is still kept: a device that updates at the last moment,
+/// and whose Update has to be sent again, is not to be thrown out (EXCHANGE_LIFETIME would be generous;
+/// MAX_TRANSMIT_SPAN is what a message can be late by, RFC 7252 §4.8.2).
+const GRACE: Duration = Duration::from_secs(45);
+
+/// One registration in force.
+pub(super) struct Registration {
+    endpoint: Arc<str>,
+    /// Tells this use of the place from earlier ones.
+    generation: u32,
+    lifetime: u32,
+}
+
+/// What is known of an endpoint name beyond its present registration.
+#[derive(Default)]
+struct Endpoint {
+    /// Registers accepted in all.
+    accepted: u32,
+    current: Option<u32>,
+}
+
+/// All registrations of one server.
+pub(super) struct Registry {
+    places: Vec<Option<Registration>>,
+    generations: Vec<u32>,
+    free: Vec<u32>,
+    endpoints: FxHashMap<Arc<str>, Endpoint>,
+    expiry: Wheel,
+    due: Vec<u32>,
+}
+
+impl Registry {
+    pub(super) fn new() -> Self {
+        Registry {
+            places: Vec::new(),
+            generations: Vec::new(),
+            free: Vec::new(),
+            endpoints: FxHashMap::default(),
+            expiry: Wheel::new(Instant::ZERO),
+            due: Vec::new(),
+        }
+    }
+
+    /// Registers `endpoint`, replacing what it had before. Returns its location ID and whether it
+    /// replaced one.
+    pub(super) fn register(&mut self, endpoint: &str, lifetime: u32, now: Instant) -> (String, bool) {
+        let name: Arc<str> = match self.endpoints.get_key_value(endpoint) {
+            Some((name, _)) => name.clone(),
+            None => endpoint.into(),
+        };
+        let known = self.endpoints.entry(name.clone()).or_default();
+        known.accepted += 1;
+        let replaced = known.current.take();
+        if let Some(place) = replaced {
+            self.vacate(place);
+        }
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            self.generations.push(0);
+            (self.places.len() - 1) as u32
+        });
+        let generation = self.generations[place as usize];
+        self.places[place as usize] = Some(Registration { endpoint: name.clone(), generation, lifetime });
+        if let Some(known) = self.endpoints.get_mut(&name) {
+            known.current = Some(place);
+        }
+        self.arm(place, now);
+        (location_id(place, generation), replaced.is_some())
+    }
+
+    /// Restarts the lifetime of the registration at this location, which may change.
+    pub(super) fn update(&mut self, id: &str, lifetime: Option<u32>, now: Instant) -> bool {
+        let Some(place) = self.find(id) else { return false };
+        if let (Some(registration), Some(lifetime)) = (&mut self.places[place as usize], lifetime) {
+            registration.lifetime = lifetime;
+        }
+        self.arm(place, now);
+        true
+    }
+
+    /// Ends the registration at this location.
+    pub(super) fn deregister(&mut self, id: &str) -> bool {
+        let Some(place) = self.find(id) else { return false };
+        self.end(place);
+        true
+    }
+
+    /// Ends the registrations whose lifetime has run out; how many.
+    pub(super) fn expire(&mut self, now: Instant) -> u64 {
+        let mut due = std::mem::take(&mut self.due);
+        due.clear();
+        self.expiry.expire(now, &mut due);
+        for &place in &due {
+            self.end(place);
+        }
+        let expired = due.len() as u64;
+        self.due = due;
+        expired
+    }
+
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
+        self.expiry.next()
+    }
+
+    /// Registrations in force.
+    pub(super) fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    /// Registrations in force, by place: location ID, endpoint name, lifetime in seconds.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (String, &str, u32)> {
+        self.places.iter().enumerate().filter_map(|(place, registration)| {
+            let registration = registration.as_ref()?;
+            let id = location_id(place as u32, registration.generation);
+            Some((id, &*registration.endpoint, registration.lifetime))
+        })
+    }
+
+    /// Registers accepted, by endpoint name, in no order.
+    pub(super) fn accepted(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.endpoints.iter().map(|(name, endpoint)| (&**name, endpoint.accepted))
+    }
+
+    fn find(&self, id: &str) -> Option<u32> {
+        let number = u64::from_str_radix(id, 16).ok()?;
+        let (generation, place) = ((number >> 32) as u32, number as u32);
+        let registration = self.places.get(place as usize)?.as_ref()?;
+        (registration.generation == generation).then_some(place)
+    }
+
+    fn arm(&mut self, place: u32, now: Instant) {
+        let Some(registration) = &self.places[place as usize] else { return };
+        match registration.lifetime {
+            // LwM2M 1.2: zero is for ever.
+            0 => self.expiry.disarm(place),
+            seconds => self.expiry.arm(place, now + Duration::from_secs(seconds.into()) + GRACE),
+        }
+    }
+
+    fn end(&mut self, place: u32) {
+        if let Some(registration) = &self.places[place as usize]
+            && let Some(endpoint) = self.endpoints.get_mut(&registration.endpoint)
+        {
+            endpoint.current = None;
+        }
+        self.vacate(place);
+    }
+
+    fn vacate(&mut self, place: u32) {
+        if self.places[place as usize].take().is_some() {
+            self.expiry.disarm(place);
+            let generation = &mut self.generations[place as usize];
+            *generation = generation.wrapping_add(1);
+            self.free.push(place);
+        }
+    }
+}
+
+/// At most sixteen ASCII characters, as small devices expect.
+fn location_id(place: u32, generation: u32) -> String {
+    format!("{:x}", (u64::from(generation) << 32) | u64::from(place))
+}
