@@ -8,7 +8,6 @@ pub mod metrics;
 pub mod protocol;
 pub mod report;
 pub mod scenario;
-pub mod secure;
 pub mod servers;
 pub mod sim;
 pub mod transport;

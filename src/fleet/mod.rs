@@ -5,3 +5,9 @@
 pub mod arrivals;
 pub mod endpoint;
 pub mod plan;
+
+mod shard;
+mod shared;
+mod supervisor;
+
+pub use supervisor::{Command, FleetConfig, FleetError, FleetHealth, FleetOutcome, run};

@@ -1,1 +1,12 @@
-//! stub
+//! One simulated meter: the protocol client with its network paths, still sans-IO ([`Meter`]), and the
+//! actix actor that gives it a mailbox and a timer (`actor`).
+//!
+//! This is where `protocol` and `metrics` meet: what the client tells in the protocol's terms becomes
+//! what the recorder counts.
+
+mod actor;
+mod map;
+mod meter;
+
+pub use actor::{Command, MeterActor, Remains, Surroundings};
+pub use meter::{Meter, Output, Unreachable};

@@ -1,1 +1,12 @@
-//! stub
+//! The embedded servers: `protocol::server` machines, each behind a socket and on threads of its own.
+//!
+//! They are started by a run that has no servers elsewhere, or by themselves for a fleet in another
+//! process. They listen on loopback unless told otherwise.
+#![expect(clippy::disallowed_methods, reason = "shell: threads that own sockets")]
+
+mod counts;
+mod embedded;
+mod worker;
+
+pub use counts::{BootstrapCounts, EmsCounts, ServerCounts};
+pub use embedded::{Embedded, EmbeddedConfig, Final, ServersError};

@@ -1,0 +1,306 @@
+//! One shard: a thread with its own sockets, timer wheel, recorder and meters. Nothing on a datagram's
+//! way crosses to another thread or takes a lock.
+//!
+//! Each turn of its loop, in this order: what the supervisor says, arrivals that are due, timers that
+//! are due, datagrams that came in; then the actors run, and what they wrote is sent in one batch.
+//! With nothing left to do it sleeps on its sockets, a timerfd and the supervisor's channel.
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::arrivals::Arrival;
+use super::shared::{Resolved, ShardConfig, Shared};
+use crate::base::Instant;
+use crate::meter::{Command, Remains, Surroundings};
+use crate::metrics::{Event, Interval};
+use crate::transport::{MeterSockets, Timer, UdpCounters, resources::this_thread_cpu};
+
+/// How often a shard hands over what it recorded: on the quarters of each second, so that no interval
+/// spans two rows of the time series.
+const REPORT_EVERY: Duration = Duration::from_millis(250);
+
+/// What the supervisor says to a shard.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Order {
+    /// Let every meter de-register and stop, their requests spread over this long; meters that have not
+    /// arrived stay away.
+    Drain(Duration),
+    /// Say what every meter is, and end.
+    Finish,
+}
+
+/// What a shard says to the supervisor.
+#[derive(Debug)]
+pub(super) enum Notice {
+    /// What it recorded since the last time.
+    Interval(Box<Interval>, Box<Health>),
+    /// What is left of its meters, by slot; its last word.
+    Remains(Vec<(u32, Remains)>),
+    /// It cannot go on: the reason, for people.
+    Broken(String),
+}
+
+/// How the shard itself is doing, since it began.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Health {
+    /// Processor time of its thread.
+    pub cpu: Duration,
+    /// Its sockets' counts.
+    pub udp: UdpCounters,
+    /// Datagrams the kernel dropped at its sockets.
+    pub kernel_drops: u64,
+}
+
+/// Runs a shard until it is told to finish. What goes wrong with a meter is that meter's business; what
+/// goes wrong with the shard itself ends it with a notice.
+pub(super) async fn run(
+    config: ShardConfig,
+    sockets: MeterSockets,
+    orders: mpsc::UnboundedReceiver<Order>,
+    notices: mpsc::UnboundedSender<(u32, Notice)>,
+) {
+    let number = config.number;
+    let outcome = match Timer::new(&config.clock) {
+        Ok(timer) => Shard::new(config, sockets, timer, orders, notices.clone()).work().await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = outcome {
+        let _ = notices.send((number, Notice::Broken(error.to_string())));
+    }
+}
+
+struct Shard {
+    shared: Rc<Shared>,
+    timer: Timer,
+    orders: mpsc::UnboundedReceiver<Order>,
+    resolved: mpsc::UnboundedReceiver<Resolved>,
+    notices: mpsc::UnboundedSender<(u32, Notice)>,
+    next_report: Instant,
+    arrivals: super::arrivals::Arrivals,
+    next_arrival: Option<Arrival>,
+    /// Arrivals started so far.
+    arrived: u64,
+    drain: Option<Drain>,
+    /// Slots whose timer has run out, used again by each turn.
+    expired: Vec<u32>,
+}
+
+/// The fleet de-registers, slot after slot.
+#[derive(Clone, Copy)]
+struct Drain {
+    from: Instant,
+    over: Duration,
+    next: u32,
+}
+
+impl Drain {
+    /// When the next slot of `meters` is asked to leave.
+    fn next_at(&self, meters: u32) -> Option<Instant> {
+        let share = f64::from(self.next) / f64::from(meters);
+        (self.next < meters).then(|| self.from + self.over.mul_f64(share))
+    }
+}
+
+impl Shard {
+    fn new(
+        config: ShardConfig,
+        sockets: MeterSockets,
+        timer: Timer,
+        orders: mpsc::UnboundedReceiver<Order>,
+        notices: mpsc::UnboundedSender<(u32, Notice)>,
+    ) -> Self {
+        let mut arrivals = config.arrivals.clone();
+        let next_arrival = arrivals.next();
+        let (resolver, resolved) = mpsc::unbounded_channel();
+        let shared = Shared::new(config, sockets, resolver);
+        let next_report = next_multiple(shared.now(), REPORT_EVERY);
+        Shard {
+            shared: Rc::new(shared),
+            timer,
+            orders,
+            resolved,
+            notices,
+            next_report,
+            arrivals,
+            next_arrival,
+            arrived: 0,
+            drain: None,
+            expired: Vec::new(),
+        }
+    }
+
+    async fn work(&mut self) -> io::Result<()> {
+        let mut order = None;
+        loop {
+            match order.take().or_else(|| self.orders.try_recv().ok()) {
+                Some(Order::Drain(over)) => self.begin_drain(over),
+                Some(Order::Finish) => return self.finish().await,
+                None => {}
+            }
+            while let Ok(answer) = self.resolved.try_recv() {
+                self.shared.resolved(answer);
+            }
+            let now = self.shared.now();
+            self.start_arrivals(now);
+            self.go_on_draining(now);
+            self.fire_timers(now);
+            let received = self.receive()?;
+            self.let_actors_run().await;
+            self.shared.replace_the_fallen();
+            self.flush()?;
+            self.report_if_due();
+            if received == 0 && !self.shared.is_busy() {
+                order = self.sleep().await?;
+            }
+        }
+    }
+
+    fn start_arrivals(&mut self, now: Instant) {
+        // A burst is started in pieces, so that the answers to its first are not left lying.
+        const AT_ONCE: usize = 64;
+        let start = self.shared.config.start;
+        for _ in 0..AT_ONCE {
+            let Some(arrival) = self.next_arrival.filter(|next| start + next.due <= now) else { break };
+            self.next_arrival = self.arrivals.next();
+            self.arrived += 1;
+            self.shared.spawn(arrival.meter / self.shared.config.shards, start + arrival.due);
+        }
+    }
+
+    fn begin_drain(&mut self, over: Duration) {
+        self.next_arrival = None;
+        self.drain.get_or_insert(Drain { from: self.shared.now(), over, next: 0 });
+    }
+
+    fn go_on_draining(&mut self, now: Instant) {
+        const AT_ONCE: usize = 64;
+        let Some(drain) = &mut self.drain else { return };
+        for _ in 0..AT_ONCE {
+            if drain.next_at(self.shared.config.meters).is_none_or(|at| at > now) {
+                return;
+            }
+            self.shared.tell(drain.next, Command::Shutdown);
+            drain.next += 1;
+        }
+    }
+
+    fn fire_timers(&mut self, now: Instant) {
+        let mut expired = std::mem::take(&mut self.expired);
+        expired.clear();
+        self.shared.wheel.borrow_mut().expire(now, &mut expired);
+        for &slot in &expired {
+            self.shared.tell(slot, Command::Tick);
+        }
+        self.expired = expired;
+    }
+
+    fn receive(&self) -> io::Result<usize> {
+        let shared = &*self.shared;
+        let mut sockets = shared.sockets.borrow_mut();
+        let received = sockets.recv(|datagram| {
+            let bytes = datagram.bytes.into();
+            shared.tell(datagram.slot, Command::Datagram { from: datagram.from, bytes, at: datagram.at });
+        })?;
+        while let Some(failure) = sockets.take_failure() {
+            shared.tell(failure.slot, Command::Unsendable { to: failure.to });
+        }
+        Ok(received)
+    }
+
+    /// Gives way until every actor has dealt with what it was told.
+    async fn let_actors_run(&self) {
+        while self.shared.is_busy() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.shared.sockets.borrow_mut().flush();
+        let mut starting = self.shared.starting.borrow_mut();
+        if !starting.is_empty() {
+            let sent = self.shared.now();
+            let mut recorder = self.shared.recorder.borrow_mut();
+            for planned in starting.drain(..) {
+                recorder.record(Event::Started { late: sent.since(planned) });
+            }
+        }
+        Ok(())
+    }
+
+    fn report_if_due(&mut self) {
+        let now = self.shared.now();
+        if now >= self.next_report {
+            self.report(now);
+            self.next_report = next_multiple(now, REPORT_EVERY);
+        }
+    }
+
+    fn report(&self, now: Instant) {
+        // Arrivals the loop has not come to yet are due all the same.
+        let behind = self.shared.overdue(self.next_arrival, &self.arrivals, now);
+        let mut recorder = self.shared.recorder.borrow_mut();
+        recorder.set_due(self.arrived + behind);
+        let interval = recorder.take(now);
+        let sockets = self.shared.sockets.borrow();
+        let health = Health {
+            cpu: this_thread_cpu(),
+            udp: sockets.counters(),
+            kernel_drops: sockets.kernel_drops().unwrap_or_default(),
+        };
+        self.say(Notice::Interval(Box::new(interval), Box::new(health)));
+    }
+
+    /// Waits for news or for the next deadline; an order that came meanwhile.
+    #[expect(clippy::await_holding_refcell_ref, reason = "no actor runs while the loop sleeps: only the loop speaks to them")]
+    async fn sleep(&mut self) -> io::Result<Option<Order>> {
+        let start = self.shared.config.start;
+        let arrival = self.next_arrival.map(|next| start + next.due);
+        let drain = self.drain.and_then(|drain| drain.next_at(self.shared.config.meters));
+        let timer = self.shared.wheel.borrow().next();
+        let wake = [arrival, drain, timer].into_iter().flatten().fold(self.next_report, Instant::min);
+        if wake <= self.shared.now() {
+            return Ok(None);
+        }
+        self.timer.set(wake)?;
+        let sockets = self.shared.sockets.borrow();
+        tokio::select! {
+            biased;
+            ready = sockets.ready() => ready.map(|()| None),
+            fired = self.timer.wait() => fired.map(|()| None),
+            // A supervisor that is gone has nothing more to ask for.
+            order = self.orders.recv() => Ok(Some(order.unwrap_or(Order::Finish))),
+            Some(answer) = self.resolved.recv() => {
+                drop(sockets);
+                self.shared.resolved(answer);
+                Ok(None)
+            }
+        }
+    }
+
+    async fn finish(&mut self) -> io::Result<()> {
+        // In pieces, so that the actors' mailboxes stay small.
+        const AT_ONCE: u32 = 4_096;
+        for first in (0..self.shared.config.meters).step_by(AT_ONCE as usize) {
+            let last = first.saturating_add(AT_ONCE).min(self.shared.config.meters);
+            for slot in first..last {
+                self.shared.tell(slot, Command::Report);
+            }
+            self.let_actors_run().await;
+        }
+        self.report(self.shared.now());
+        self.say(Notice::Remains(self.shared.take_remains()));
+        Ok(())
+    }
+
+    fn say(&self, notice: Notice) {
+        let _ = self.notices.send((self.shared.config.number, notice));
+    }
+}
+
+fn next_multiple(now: Instant, every: Duration) -> Instant {
+    let every = every.as_nanos() as u64;
+    Instant::from_nanos((now.as_nanos() / every + 1) * every)
+}

@@ -1,0 +1,389 @@
+//! Starts the shards, gathers what they record, leads the run through its phases, and ends it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Arbiter, System};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::plan::Plan;
+use super::shard::{self, Health, Notice, Order};
+use super::shared::ShardConfig;
+use crate::base::{Clock, Instant, Seed};
+use crate::meter::Remains;
+use crate::metrics::{MeterState, Phase, RequestKind, Snapshot, States, Totals};
+use crate::protocol::client;
+use crate::transport::{Gate, LocalAddresses, MeterSockets, MeterSocketsConfig, Numbering, UdpCounters};
+
+/// Between the shards' start and the first arrival, so that the first is not late.
+const HEAD_START: Duration = Duration::from_millis(100);
+
+/// How often the supervisor looks whether a phase is over.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Which part of the drain's bound the De-registers are spread over; the rest is for their answers.
+const DRAIN_SPREAD: f64 = 0.5;
+
+/// What a fleet is.
+#[derive(Clone)]
+pub struct FleetConfig {
+    /// How many meters, when, on how many shards, called what.
+    pub plan: Plan,
+    /// What the meters share.
+    pub client: Arc<client::Config>,
+    /// Draws everything random.
+    pub seed: Seed,
+    /// The run's clock.
+    pub clock: Clock,
+    /// Which destinations are allowed.
+    pub gate: Gate,
+    /// Where meters send from on a real network.
+    pub local: Option<LocalAddresses>,
+    /// Servers that are known beforehand: sockets towards them are opened before the run, so that it
+    /// fails early where they cannot be.
+    pub targets: Vec<SocketAddr>,
+    /// How long the fleet stays on after the last arrival.
+    pub hold: Duration,
+    /// How long after the last arrival stragglers are waited for, if longer than `hold`.
+    pub settle: Duration,
+    /// How long de-registering may take.
+    pub drain: Duration,
+    /// Meters, by index, whose code is made to panic at their first datagram. Empty but in tests.
+    pub sabotage: Vec<u32>,
+}
+
+/// What a person, or a program, may do to a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// End it in good order: meters de-register, within the bound.
+    Drain,
+    /// End it now.
+    Abort,
+}
+
+/// How the generator itself is doing, over all shards.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FleetHealth {
+    /// Processor time of the shards' threads so far.
+    pub cpu: Duration,
+    /// Their sockets' counts so far.
+    pub udp: UdpCounters,
+    /// Datagrams the kernel dropped at their sockets so far.
+    pub kernel_drops: u64,
+}
+
+/// What is left of a fleet.
+pub struct FleetOutcome {
+    /// Everything recorded.
+    pub totals: Totals,
+    /// How the generator did.
+    pub health: FleetHealth,
+    /// The meters by state, counted by asking each; what the recorders say must agree.
+    pub census: States,
+    /// Requests on their way at the end, by [`RequestKind::index`], counted by asking each meter.
+    pub in_flight: [u64; RequestKind::COUNT],
+    /// Of each meter that arrived, by index: Registers answered with 2.01, and those whose answer it
+    /// never saw.
+    pub registrations: BTreeMap<u32, (u32, u32)>,
+    /// False if the run was cut short.
+    pub complete: bool,
+}
+
+/// Why a fleet could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// The system would not let it.
+    #[error("{0}")]
+    Environment(String),
+}
+
+/// Runs a fleet on threads of its own until all phases are over, SIGINT or SIGTERM says so (once:
+/// drain; twice: stop), or a command does. `observe` is called a few times a second, and at the end.
+///
+/// # Errors
+/// That sockets, timers or threads could not be had.
+pub fn run(
+    config: FleetConfig,
+    commands: mpsc::UnboundedReceiver<Command>,
+    observe: impl FnMut(&mut Totals, &FleetHealth),
+) -> Result<FleetOutcome, FleetError> {
+    let system = System::new();
+    let outcome = system.block_on(Supervisor::start(config, commands, observe)?.lead());
+    System::current().stop();
+    outcome
+}
+
+struct Supervisor<F> {
+    config: FleetConfig,
+    totals: Totals,
+    observe: F,
+    arbiters: Vec<Arbiter>,
+    orders: Vec<mpsc::UnboundedSender<Order>>,
+    notices: mpsc::UnboundedReceiver<(u32, Notice)>,
+    commands: mpsc::UnboundedReceiver<Command>,
+    health: Vec<Health>,
+    remains: BTreeMap<u32, Vec<(u32, Remains)>>,
+    /// When the last meter is to arrive.
+    last_arrival: Instant,
+    phase: Phase,
+    drained_at: Option<Instant>,
+    complete: bool,
+}
+
+impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
+    fn start(
+        config: FleetConfig,
+        commands: mpsc::UnboundedReceiver<Command>,
+        observe: F,
+    ) -> Result<Self, FleetError> {
+        let shards = config.plan.shards();
+        let start = config.clock.now() + HEAD_START;
+        let last = config.plan.schedule().iter().last().map_or(Duration::ZERO, |arrival| arrival.due);
+        let (sender, notices) = mpsc::unbounded_channel();
+        let mut supervisor = Supervisor {
+            totals: Totals::new(shards as u16, config.plan.meters().into()),
+            observe,
+            arbiters: Vec::new(),
+            orders: Vec::new(),
+            notices,
+            commands,
+            health: vec![Health::default(); shards as usize],
+            remains: BTreeMap::new(),
+            last_arrival: start + last,
+            phase: Phase::Arriving,
+            drained_at: None,
+            complete: true,
+            config,
+        };
+        for number in 0..shards {
+            supervisor.start_shard(number, start, sender.clone())?;
+        }
+        supervisor.totals.set_phase(Phase::Arriving);
+        Ok(supervisor)
+    }
+
+    fn start_shard(
+        &mut self,
+        number: u32,
+        start: Instant,
+        notices: mpsc::UnboundedSender<(u32, Notice)>,
+    ) -> Result<(), FleetError> {
+        let FleetConfig { plan, client, seed, clock, targets, .. } = &self.config;
+        let shard = ShardConfig {
+            number,
+            shards: plan.shards(),
+            meters: plan.meters_of(number),
+            arrivals: plan.schedule().for_shard(number, plan.shards()),
+            start,
+            client: client.clone(),
+            endpoint: plan.endpoint_template().clone(),
+            seed: *seed,
+            clock: *clock,
+            sabotage: self.config.sabotage.as_slice().into(),
+        };
+        let sockets = MeterSocketsConfig {
+            gate: self.config.gate,
+            numbering: Numbering { first: number, step: plan.shards() },
+            local: self.config.local.as_ref().map(|local| local.share(number as u16, plan.shards() as u16)),
+            ..MeterSocketsConfig::new(*clock)
+        };
+        let targets = targets.clone();
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let arbiter = Arbiter::new();
+        let begun = arbiter.spawn_fn(move || {
+            let mut sockets = MeterSockets::new(sockets);
+            let opened = targets.iter().try_for_each(|target| sockets.open(0, *target));
+            if let Err(error) = opened {
+                let _ = notices.send((number, Notice::Broken(error.to_string())));
+                return;
+            }
+            actix::spawn(shard::run(shard, sockets, inbox, notices));
+        });
+        if !begun {
+            return Err(FleetError::Environment("a shard's thread ended before it began".to_owned()));
+        }
+        self.arbiters.push(arbiter);
+        self.orders.push(orders);
+        Ok(())
+    }
+
+    async fn lead(mut self) -> Result<FleetOutcome, FleetError> {
+        let failed = |error: std::io::Error| FleetError::Environment(format!("cannot watch for signals: {error}"));
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        while self.remains.len() < self.orders.len() {
+            tokio::select! {
+                Some((shard, notice)) = self.notices.recv() => self.heard(shard, notice)?,
+                Some(command) = self.commands.recv() => self.obey(command),
+                _ = interrupt.recv() => self.interrupted(),
+                _ = terminate.recv() => self.interrupted(),
+                _ = look.tick() => self.look(),
+            }
+        }
+        Ok(self.conclude())
+    }
+
+    fn heard(&mut self, shard: u32, notice: Notice) -> Result<(), FleetError> {
+        match notice {
+            Notice::Interval(interval, health) => {
+                self.totals.absorb(*interval);
+                self.health[shard as usize] = *health;
+            }
+            Notice::Remains(remains) => {
+                self.totals.retire(shard as u16);
+                self.remains.insert(shard, remains);
+            }
+            Notice::Broken(why) => return Err(FleetError::Environment(why)),
+        }
+        Ok(())
+    }
+
+    /// The first time, the fleet may leave in good order.
+    fn interrupted(&mut self) {
+        match self.phase {
+            Phase::Draining | Phase::Finished => self.obey(Command::Abort),
+            _ => self.obey(Command::Drain),
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Drain if self.phase == Phase::Draining => {}
+            Command::Drain => {
+                // Meters were still to come, or were not to leave yet.
+                self.complete = false;
+                self.drain();
+            }
+            Command::Abort => {
+                self.complete = false;
+                self.finish();
+            }
+        }
+    }
+
+    /// Moves on to the next phase when this one is over.
+    fn look(&mut self) {
+        let now = self.config.clock.now();
+        let snapshot = self.totals.snapshot();
+        match self.phase {
+            Phase::Arriving if now >= self.last_arrival => self.enter(Phase::Holding),
+            Phase::Holding => {
+                let held = now >= self.last_arrival + self.config.hold;
+                let waited = now >= self.last_arrival + self.config.settle;
+                if held && (waited || settled(&snapshot)) {
+                    self.drain();
+                }
+            }
+            Phase::Draining => {
+                let over = self.drained_at.is_some_and(|at| now >= at);
+                if over || gone(&snapshot) {
+                    self.finish();
+                }
+            }
+            _ => {}
+        }
+        let health = self.health();
+        (self.observe)(&mut self.totals, &health);
+    }
+
+    fn drain(&mut self) {
+        self.enter(Phase::Draining);
+        self.drained_at = Some(self.config.clock.now() + self.config.drain);
+        self.order(Order::Drain(self.config.drain.mul_f64(DRAIN_SPREAD)));
+    }
+
+    fn finish(&mut self) {
+        if self.phase != Phase::Finished {
+            self.phase = Phase::Finished;
+            self.order(Order::Finish);
+        }
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.totals.set_phase(phase);
+    }
+
+    fn order(&self, order: Order) {
+        for shard in &self.orders {
+            // A shard that is gone has said why.
+            let _ = shard.send(order);
+        }
+    }
+
+    fn health(&self) -> FleetHealth {
+        let mut all = FleetHealth::default();
+        for shard in &self.health {
+            all.cpu += shard.cpu;
+            all.udp.add(&shard.udp);
+            all.kernel_drops += shard.kernel_drops;
+        }
+        all
+    }
+
+    fn conclude(mut self) -> FleetOutcome {
+        let plan = &self.config.plan;
+        let mut states = [0_i64; MeterState::COUNT];
+        let mut in_flight = [0_u64; RequestKind::COUNT];
+        let mut registrations: BTreeMap<u32, (u32, u32)> = BTreeMap::new();
+        for (shard, remains) in &self.remains {
+            // A meter that was put back has left several accounts; the last is of the one that is there.
+            let mut last: BTreeMap<u32, MeterState> = BTreeMap::new();
+            for (slot, remains) in remains {
+                let meter = slot * plan.shards() + shard;
+                let sum = registrations.entry(meter).or_default();
+                sum.0 += remains.confirmed;
+                sum.1 += remains.unconfirmed;
+                last.insert(meter, remains.state);
+                if let Some(kind) = remains.in_flight {
+                    in_flight[kind.index()] += 1;
+                }
+            }
+            for state in last.values() {
+                states[state.index()] += 1;
+            }
+        }
+        // Who never arrived was not asked.
+        let arrived: i64 = states.iter().sum();
+        states[MeterState::Planned.index()] += i64::from(plan.meters()) - arrived;
+        self.totals.set_phase(Phase::Finished);
+        let health = self.health();
+        (self.observe)(&mut self.totals, &health);
+        for arbiter in self.arbiters.drain(..) {
+            arbiter.stop();
+            let _ = arbiter.join();
+        }
+        FleetOutcome {
+            census: States::of(states),
+            totals: self.totals,
+            health,
+            in_flight,
+            registrations,
+            complete: self.complete,
+        }
+    }
+}
+
+/// Nobody is on the way to a registration any more.
+fn settled(snapshot: &Snapshot) -> bool {
+    let under_way = [
+        MeterState::Planned,
+        MeterState::HoldOff,
+        MeterState::Bootstrapping,
+        MeterState::BootstrapBackoff,
+        MeterState::Registering,
+        MeterState::RegistrationBackoff,
+    ];
+    under_way.iter().all(|state| snapshot.states[*state] == 0)
+}
+
+/// Everybody has left or will not.
+fn gone(snapshot: &Snapshot) -> bool {
+    use MeterState as S;
+    let staying = [S::HoldOff, S::Bootstrapping, S::Registering, S::Registered, S::Deregistering];
+    staying.iter().all(|state| snapshot.states[*state] == 0)
+}

@@ -1,0 +1,189 @@
+//! The meter as an actix actor: a mailbox in front of it, a shard around it. Only this file of the room
+//! knows actix.
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use actix::{Actor, ActorContext, Context, Handler, Message};
+
+use super::meter::{Meter, Output, Unreachable};
+use crate::base::Instant;
+use crate::metrics::{Event, FailureKind, MeterState, RequestFate, RequestKind};
+use crate::protocol::client::Link;
+
+/// What the actor needs of the shard it lives on. All of it is on the same thread.
+pub trait Surroundings: 'static {
+    /// The time.
+    fn now(&self) -> Instant;
+    /// Queues a datagram from this slot's own address.
+    ///
+    /// # Errors
+    /// That nothing can be sent there at all.
+    fn send(&self, slot: u32, to: SocketAddr, bytes: &[u8]) -> Result<(), Unreachable>;
+    /// Finds the address of a host; the answer comes as a message.
+    fn resolve(&self, slot: u32, link: Link, host: Box<str>, port: u16);
+    /// Counts an event of this slot's meter.
+    fn record(&self, slot: u32, event: Event);
+    /// Sets this slot's one timer, or clears it.
+    fn arm(&self, slot: u32, when: Option<Instant>);
+    /// The meter was switched on that was to be switched on at `planned`.
+    fn started(&self, slot: u32, planned: Instant);
+    /// A message, or the start of an actor, has been dealt with.
+    fn handled(&self, slot: u32);
+    /// The meter of this slot, or its code, is done for; what it leaves behind.
+    fn crashed(&self, slot: u32, remains: Remains);
+    /// The answer to [`Command::Report`].
+    fn report(&self, slot: u32, remains: Remains);
+    /// Whether the meter of this slot is to panic now: how a test sees what happens then.
+    fn sabotaged(&self, slot: u32) -> bool;
+}
+
+/// What a meter is at the end, for the balances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remains {
+    /// The state it is in.
+    pub state: MeterState,
+    /// The request on its way.
+    pub in_flight: Option<RequestKind>,
+    /// Registers answered with 2.01.
+    pub confirmed: u32,
+    /// Registers whose answer the meter never saw.
+    pub unconfirmed: u32,
+}
+
+/// What is said to a meter.
+#[derive(Debug)]
+pub enum Command {
+    /// A datagram came in.
+    Datagram {
+        /// Who sent it.
+        from: SocketAddr,
+        /// What is in it.
+        bytes: Box<[u8]>,
+        /// When the kernel had it.
+        at: Instant,
+    },
+    /// The timer has run out.
+    Tick,
+    /// A host has this address.
+    Resolved {
+        /// What it was wanted for.
+        link: Link,
+        /// The address, if there is one.
+        address: Option<SocketAddr>,
+    },
+    /// The kernel would not send what was queued for this address.
+    Unsendable {
+        /// Where it was to go.
+        to: SocketAddr,
+    },
+    /// De-register and stop.
+    Shutdown,
+    /// Say what you are.
+    Report,
+}
+
+impl Message for Command {
+    type Result = ();
+}
+
+/// One simulated meter as an actor.
+pub struct MeterActor<S: Surroundings> {
+    meter: Meter,
+    slot: u32,
+    planned: Instant,
+    shard: Rc<S>,
+}
+
+impl<S: Surroundings> MeterActor<S> {
+    /// An actor that switches its meter on when it starts; latencies count from `planned`.
+    pub fn new(meter: Meter, slot: u32, planned: Instant, shard: Rc<S>) -> Self {
+        MeterActor { meter, slot, planned, shard }
+    }
+
+    /// Runs `act` on the meter. A panic in it is the end of this meter alone: it is caught, counted, and
+    /// the shard puts another in its place. (actix would leave a panicked actor closed without a word.)
+    fn guarded(&mut self, ctx: &mut Context<Self>, act: impl FnOnce(&mut Self)) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| act(self)));
+        self.shard.handled(self.slot);
+        if outcome.is_err() {
+            let mut remains = self.remains();
+            self.shard.record(self.slot, Event::Failure(FailureKind::ActorPanicked));
+            if let Some(kind) = remains.in_flight.take() {
+                self.shard.record(self.slot, Event::Request { kind, fate: RequestFate::Abandoned });
+            }
+            self.shard.arm(self.slot, None);
+            ctx.stop();
+            self.shard.crashed(self.slot, remains);
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        let now = self.shard.now();
+        match command {
+            Command::Datagram { from, bytes, at } => {
+                self.shard.record(self.slot, Event::Received { bytes: bytes.len() as u32 });
+                self.shard.record(self.slot, Event::Handled { late: now.since(at) });
+                assert!(!self.shard.sabotaged(self.slot), "this meter was told to panic");
+                if let Some(noise) = self.meter.handle_input(from, &bytes, now) {
+                    self.shard.record(self.slot, Event::Noise(noise));
+                }
+            }
+            Command::Tick => self.meter.handle_timeout(now),
+            Command::Resolved { link, address: Some(address) } => {
+                self.meter.handle_resolved(link, address, now);
+            }
+            Command::Resolved { link, address: None } => {
+                self.meter.handle_unreachable(link, Unreachable::Unresolved, now);
+            }
+            Command::Unsendable { to } => self.meter.handle_unsendable(to, Unreachable::SendError, now),
+            Command::Shutdown => self.meter.shutdown(now),
+            Command::Report => return self.shard.report(self.slot, self.remains()),
+        }
+        self.settle(now);
+    }
+
+    /// Carries out what the meter wants, and arms its timer.
+    fn settle(&mut self, now: Instant) {
+        while let Some(output) = self.meter.poll_output(now) {
+            match output {
+                Output::Transmit { to, bytes } => match self.shard.send(self.slot, to, &bytes) {
+                    Ok(()) => self.shard.record(self.slot, Event::Sent { bytes: bytes.len() as u32 }),
+                    Err(why) => self.meter.handle_unsendable(to, why, now),
+                },
+                Output::Resolve { link, host, port } => self.shard.resolve(self.slot, link, host, port),
+                Output::Event(event) => self.shard.record(self.slot, event),
+            }
+        }
+        self.shard.arm(self.slot, self.meter.poll_timeout().map(|(at, _)| at));
+    }
+
+    fn remains(&self) -> Remains {
+        let in_flight = self.meter.in_flight();
+        let (confirmed, unconfirmed) = self.meter.registrations();
+        let unconfirmed = unconfirmed + u32::from(in_flight == Some(RequestKind::Register));
+        Remains { state: self.meter.state(), in_flight, confirmed, unconfirmed }
+    }
+}
+
+impl<S: Surroundings> Actor for MeterActor<S> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.guarded(ctx, |actor| {
+            let now = actor.shard.now();
+            actor.meter.power_on(actor.planned, now);
+            actor.settle(now);
+            actor.shard.started(actor.slot, actor.planned);
+        });
+    }
+}
+
+impl<S: Surroundings> Handler<Command> for MeterActor<S> {
+    type Result = ();
+
+    fn handle(&mut self, command: Command, ctx: &mut Self::Context) {
+        self.guarded(ctx, |actor| actor.carry_out(command));
+    }
+}

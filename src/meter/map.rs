@@ -1,0 +1,116 @@
+//! From what a client tells to what a recorder counts.
+
+use crate::base::Instant;
+use crate::metrics::{Event, FailureKind, MeterState, NoiseKind, RequestFate, RequestKind, Stage};
+use crate::protocol::{client, coap};
+
+use super::Unreachable;
+
+/// The recorder's event for a client's, at `now`. `unreachable` says why a path could not be opened.
+pub(super) fn event(event: client::Event, unreachable: Unreachable, now: Instant) -> Event {
+    match event {
+        client::Event::State { from, to } => Event::State { from: state(from), to: state(to) },
+        client::Event::Completed { stage: which, since } => {
+            Event::Stage { stage: stage(which), latency: now.since(since) }
+        }
+        client::Event::Request { kind, fate } => {
+            Event::Request { kind: request_kind(kind), fate: request_fate(fate) }
+        }
+        client::Event::Failed(why) => Event::Failure(failure(why, unreachable)),
+        client::Event::Noise(kind) => Event::Noise(noise(kind)),
+        client::Event::Stat(coap::Stat::Retransmitted) => Event::Retransmitted,
+        client::Event::Stat(coap::Stat::Duplicate) => Event::Duplicate,
+        client::Event::Stat(coap::Stat::DedupEvicted) => Event::DedupEvicted,
+    }
+}
+
+pub(super) fn state(state: client::State) -> MeterState {
+    match state {
+        client::State::Off => MeterState::Planned,
+        client::State::HoldOff => MeterState::HoldOff,
+        client::State::Bootstrapping => MeterState::Bootstrapping,
+        client::State::BootstrapBackoff => MeterState::BootstrapBackoff,
+        client::State::Registering => MeterState::Registering,
+        client::State::RegistrationBackoff => MeterState::RegistrationBackoff,
+        // An Update on its way does not make the server forget the meter.
+        client::State::Registered | client::State::Updating => MeterState::Registered,
+        client::State::Deregistering => MeterState::Deregistering,
+        client::State::Deregistered => MeterState::Deregistered,
+        client::State::Stopped => MeterState::Stopped,
+        client::State::Failed => MeterState::Failed,
+    }
+}
+
+fn stage(stage: client::Stage) -> Stage {
+    match stage {
+        client::Stage::Onboarding => Stage::Onboarding,
+        client::Stage::Bootstrap => Stage::Bootstrap,
+        client::Stage::Registration => Stage::Registration,
+        client::Stage::Update => Stage::Update,
+        client::Stage::Deregistration => Stage::Deregistration,
+        client::Stage::BootstrapRequest => Stage::BootstrapRequest,
+        client::Stage::Command(client::Operation::Discover) => Stage::BootstrapDiscover,
+        client::Stage::Command(client::Operation::Read) => Stage::BootstrapRead,
+        client::Stage::Command(client::Operation::Write) => Stage::BootstrapWrite,
+        client::Stage::Command(client::Operation::Delete) => Stage::BootstrapDelete,
+        client::Stage::Command(client::Operation::Finish) => Stage::BootstrapFinish,
+    }
+}
+
+pub(super) fn request_kind(kind: client::RequestKind) -> RequestKind {
+    match kind {
+        client::RequestKind::BootstrapRequest => RequestKind::BootstrapRequest,
+        client::RequestKind::Register => RequestKind::Register,
+        client::RequestKind::Update => RequestKind::Update,
+        client::RequestKind::Deregister => RequestKind::Deregister,
+    }
+}
+
+fn request_fate(fate: client::Fate) -> RequestFate {
+    match fate {
+        client::Fate::Sent => RequestFate::Sent,
+        client::Fate::Answered => RequestFate::Answered,
+        client::Fate::Reset => RequestFate::Reset,
+        client::Fate::TimedOut => RequestFate::TimedOut,
+        client::Fate::Abandoned => RequestFate::Abandoned,
+    }
+}
+
+fn failure(failure: client::Failure, unreachable: Unreachable) -> FailureKind {
+    use client::{Failure, RequestKind as Kind};
+    match failure {
+        Failure::TimedOut(Kind::BootstrapRequest) => FailureKind::BootstrapTimeout,
+        Failure::TimedOut(Kind::Register) => FailureKind::RegistrationTimeout,
+        Failure::TimedOut(Kind::Update) => FailureKind::UpdateTimeout,
+        Failure::TimedOut(Kind::Deregister) => FailureKind::DeregistrationTimeout,
+        Failure::Reset(Kind::BootstrapRequest) => FailureKind::BootstrapReset,
+        Failure::Reset(Kind::Register) => FailureKind::RegistrationReset,
+        Failure::Reset(Kind::Update) => FailureKind::UpdateReset,
+        Failure::Reset(Kind::Deregister) => FailureKind::DeregistrationReset,
+        Failure::Refused(Kind::BootstrapRequest, code) => FailureKind::BootstrapRefused(code.0),
+        Failure::Refused(Kind::Register, code) => FailureKind::RegistrationRefused(code.0),
+        Failure::Refused(Kind::Update, code) => FailureKind::UpdateRefused(code.0),
+        Failure::Refused(Kind::Deregister, code) => FailureKind::DeregistrationRefused(code.0),
+        Failure::NoLocation => FailureKind::RegistrationNoLocation,
+        Failure::NoFinish => FailureKind::BootstrapNoFinish,
+        Failure::Inconsistent => FailureKind::BootstrapInconsistent,
+        Failure::NoAccount => FailureKind::BootstrapNoAccount,
+        Failure::ServerUri => FailureKind::ServerUri,
+        Failure::Unreachable => match unreachable {
+            Unreachable::Refused => FailureKind::DestinationRefused,
+            Unreachable::Unresolved => FailureKind::NameResolution,
+            Unreachable::SendError => FailureKind::SendError,
+        },
+    }
+}
+
+fn noise(noise: coap::Noise) -> NoiseKind {
+    match noise {
+        coap::Noise::Malformed(_) => NoiseKind::Malformed,
+        coap::Noise::UnmatchedAck => NoiseKind::UnmatchedAck,
+        coap::Noise::UnmatchedResponse => NoiseKind::UnmatchedResponse,
+        coap::Noise::UnmatchedReset => NoiseKind::UnmatchedReset,
+        coap::Noise::Ping => NoiseKind::Ping,
+        _ => NoiseKind::Unexpected,
+    }
+}

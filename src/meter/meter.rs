@@ -1,0 +1,212 @@
+//! The meter: a protocol client and the network paths it uses.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::map;
+use crate::base::{Instant, Seed};
+use crate::metrics::{Event, FailureKind, MeterState, NoiseKind, RequestFate, RequestKind, Stage};
+use crate::protocol::client::{self, Client, Config, Link, Reason};
+use crate::protocol::lwm2m::{Host, ServerUri};
+
+/// What a meter wants done or counted, in order.
+#[derive(Debug)]
+pub enum Output {
+    /// Send this datagram.
+    Transmit {
+        /// The server it goes to.
+        to: SocketAddr,
+        /// The datagram.
+        bytes: Vec<u8>,
+    },
+    /// Find the address of this host, then call `handle_resolved`.
+    Resolve {
+        /// The path it is for.
+        link: Link,
+        /// The name.
+        host: Box<str>,
+        /// The port of the address wanted.
+        port: u16,
+    },
+    /// Count this.
+    Event(Event),
+}
+
+/// Why a server cannot be reached at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Unreachable {
+    /// The transport's gate refuses the address.
+    #[default]
+    Refused,
+    /// Its name has no address.
+    Unresolved,
+    /// The kernel would not send to it.
+    SendError,
+}
+
+/// One simulated meter, sans-IO: after each `handle_…`, call [`Meter::poll_output`] until it is empty,
+/// then arm one timer for [`Meter::poll_timeout`].
+pub struct Meter {
+    client: Client,
+    bootstrap_server: Option<SocketAddr>,
+    server: Option<SocketAddr>,
+    unreachable: Unreachable,
+    /// Registers answered with 2.01.
+    confirmed: u16,
+    /// Registers that ended in any other way than with an answer.
+    unconfirmed: u16,
+}
+
+impl Meter {
+    /// A meter fresh from the factory, switched off.
+    pub fn new(config: Arc<Config>, endpoint: Box<str>, seed: Seed) -> Self {
+        Meter {
+            client: Client::new(config, endpoint, seed),
+            bootstrap_server: None,
+            server: None,
+            unreachable: Unreachable::default(),
+            confirmed: 0,
+            unconfirmed: 0,
+        }
+    }
+
+    /// The endpoint name.
+    pub fn endpoint(&self) -> &str {
+        self.client.endpoint()
+    }
+
+    /// The state it is in.
+    pub fn state(&self) -> MeterState {
+        map::state(self.client.state())
+    }
+
+    /// The request on its way, if any.
+    pub fn in_flight(&self) -> Option<RequestKind> {
+        self.client.in_flight().map(map::request_kind)
+    }
+
+    /// How many Registers were answered with 2.01, and how many never got an answer: what an EMS has
+    /// accepted lies between the first and the sum of both.
+    pub fn registrations(&self) -> (u32, u32) {
+        (self.confirmed.into(), self.unconfirmed.into())
+    }
+
+    /// The protocol client, to look into.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Switches the meter on; latencies count from `planned`.
+    pub fn power_on(&mut self, planned: Instant, now: Instant) {
+        self.client.power_on(planned, now);
+    }
+
+    /// Asks the meter to de-register, if it is registered, and to stop.
+    pub fn shutdown(&mut self, now: Instant) {
+        self.client.shutdown(now);
+    }
+
+    /// Stops the meter where it stands.
+    pub fn stop(&mut self) {
+        self.client.stop();
+    }
+
+    /// A datagram came in.
+    pub fn handle_input(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) -> Option<NoiseKind> {
+        let link = if Some(from) == self.server {
+            Link::Server
+        } else if Some(from) == self.bootstrap_server {
+            Link::Bootstrap
+        } else {
+            return Some(NoiseKind::UnknownSource);
+        };
+        self.client.handle_input(link, datagram, now);
+        None
+    }
+
+    /// A name has an address now.
+    pub fn handle_resolved(&mut self, link: Link, address: SocketAddr, now: Instant) {
+        self.open(link, address, now);
+    }
+
+    /// The server behind `link` cannot be reached at all.
+    pub fn handle_unreachable(&mut self, link: Link, why: Unreachable, now: Instant) {
+        self.unreachable = why;
+        self.client.handle_open_failed(link, now);
+    }
+
+    /// Nothing can be sent to this address.
+    pub fn handle_unsendable(&mut self, to: SocketAddr, why: Unreachable, now: Instant) {
+        let link = if Some(to) == self.server { Link::Server } else { Link::Bootstrap };
+        self.handle_unreachable(link, why, now);
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.client.handle_timeout(now);
+    }
+
+    /// The next thing to be done or counted; `now` is the time of the `handle_…` before.
+    pub fn poll_output(&mut self, now: Instant) -> Option<Output> {
+        loop {
+            match self.client.poll_output()? {
+                client::Output::Open { link, uri } => {
+                    if let Some(resolve) = self.way_to(link, uri, now) {
+                        return Some(resolve);
+                    }
+                }
+                client::Output::Send { link, bytes } => {
+                    let to = match link {
+                        Link::Bootstrap => self.bootstrap_server,
+                        Link::Server => self.server,
+                    };
+                    let to = to.expect("a client sends on links that were opened only");
+                    return Some(Output::Transmit { to, bytes });
+                }
+                client::Output::Event(event) => {
+                    let event = map::event(event, self.unreachable, now);
+                    self.count_registration(event);
+                    return Some(Output::Event(event));
+                }
+            }
+        }
+    }
+
+    /// When to call `handle_timeout`, and what for.
+    pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
+        self.client.poll_timeout()
+    }
+
+    fn count_registration(&mut self, event: Event) {
+        match event {
+            Event::Stage { stage: Stage::Registration, .. } => {
+                self.confirmed = self.confirmed.saturating_add(1);
+            }
+            // A 2.01 without a location is as good as no answer.
+            Event::Failure(FailureKind::RegistrationNoLocation)
+            | Event::Request {
+                kind: RequestKind::Register,
+                fate: RequestFate::Reset | RequestFate::TimedOut | RequestFate::Abandoned,
+            } => self.unconfirmed = self.unconfirmed.saturating_add(1),
+            _ => {}
+        }
+    }
+
+    fn way_to(&mut self, link: Link, uri: ServerUri, now: Instant) -> Option<Output> {
+        match uri.host {
+            Host::Ip(ip) => {
+                self.open(link, SocketAddr::new(ip, uri.port), now);
+                None
+            }
+            Host::Name(host) => Some(Output::Resolve { link, host, port: uri.port }),
+        }
+    }
+
+    fn open(&mut self, link: Link, address: SocketAddr, now: Instant) {
+        match link {
+            Link::Bootstrap => self.bootstrap_server = Some(address),
+            Link::Server => self.server = Some(address),
+        }
+        self.client.handle_opened(link, now);
+    }
+}

@@ -1,0 +1,36 @@
+//! What the embedded servers have counted, over all their workers.
+
+use std::time::Duration;
+
+use crate::protocol::server::{BootstrapCounters, EmsCounters, Traffic};
+
+/// What the Bootstrap-Server counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BootstrapCounts {
+    /// What it did.
+    pub counters: BootstrapCounters,
+    /// Its datagrams.
+    pub traffic: Traffic,
+}
+
+/// What the EMS counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EmsCounts {
+    /// What it did.
+    pub counters: EmsCounters,
+    /// Its datagrams.
+    pub traffic: Traffic,
+}
+
+/// What the embedded servers counted; `None` for one that is elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerCounts {
+    /// The Bootstrap-Server.
+    pub bootstrap: Option<BootstrapCounts>,
+    /// The EMS.
+    pub ems: Option<EmsCounts>,
+    /// Processor time of all their threads.
+    pub cpu: Duration,
+    /// Datagrams that could not be sent, or that the kernel dropped at their sockets.
+    pub lost: u64,
+}
