@@ -7,7 +7,7 @@ mod device;
 mod security;
 mod server;
 
-use super::{ObjectDef, Path, ResourceDef};
+use super::{ObjectDef, Path, ResourceDef, Version};
 
 /// The words the tables are written in.
 mod words {
@@ -47,9 +47,16 @@ pub fn resource(path: Path) -> Option<&'static ResourceDef> {
     }
 }
 
+/// The version of object `id`, `(major, minor)`, that a client of LwM2M `version` has: the one that
+/// goes with `version` for core objects, the one described here for others, 1.0 for unknown ones.
+pub fn version(id: u16, version: Version) -> (u8, u8) {
+    let implied = version.implied_object_version(id);
+    implied.or_else(|| find(id).map(|object| object.version)).unwrap_or((1, 0))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::{Kind, Multiplicity, Range, Value, Version};
+    use super::super::{Kind, Multiplicity, Range, Value};
     use super::*;
 
     fn all() -> impl Iterator<Item = &'static ObjectDef> {
