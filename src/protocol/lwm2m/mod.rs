@@ -1,18 +1,18 @@
-//! stub: the LwM2M data model
+//! The LwM2M data model: paths, values, the object definition tables, and the tree of values one
+//! device holds.
+//!
+//! Nothing here knows how a value travels (that is `content`) or who may read it; this room only
+//! says what there is.
+
 mod definition;
 pub mod objects;
 mod path;
 mod tree;
 mod value;
-pub use definition::{Kind, Multiplicity, ObjectDef, Operations, ResourceDef};
-pub use path::Path;
+mod version;
+
+pub use definition::{Kind, Multiplicity, ObjectDef, Operations, Range, ResourceDef};
+pub use path::{ParsePathError, Path};
 pub use tree::Tree;
 pub use value::{Entry, Value};
-
-/// LwM2M version a client speaks
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Version {
-    V1_0,
-    V1_1,
-    V1_2,
-}
+pub use version::{ParseVersionError, Version};
