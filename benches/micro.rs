@@ -2,6 +2,8 @@
 
 #[path = "micro/content.rs"]
 mod content;
+#[path = "micro/recorder.rs"]
+mod recorder;
 #[path = "micro/wheel.rs"]
 mod wheel;
 

@@ -1,135 +1,41 @@
-//! stub
-use std::time::Duration;
+//! What a run counts and measures: events as closed enums, one recorder per shard without locks,
+//! histograms with bounds, and the snapshot that is all a reader ever sees.
+//!
+//! ```text
+//! meters, shard --Event--> Recorder --take(now)--> Interval --absorb--> Totals --> Snapshot
+//!                          one per shard           4 per second         one per run
+//! ```
+//!
+//! This room is pure: it reads no clock, opens no file, and imports nothing but `base`.
 
-/// The one state a meter is in; the counts of all states add up to the fleet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum MeterState {
-    /// Not powered on yet.
-    Planned,
-    HoldOff,
-    Bootstrapping,
-    BootstrapBackoff,
-    Registering,
-    RegistrationBackoff,
-    Registered,
-    Deregistering,
-    /// Left in good order.
-    Deregistered,
-    /// Gave up by the protocol's own rules; nothing will happen any more.
-    Failed,
-    /// Its actor panicked and was not replaced / gave up.
-    Crashed,
-    /// Powered on, and stopped by the end of the run without de-registering (e.g. run ended while it was under way)
-    Stopped,
-}
+mod closed;
+mod doubt;
+mod event;
+mod failure;
+mod histogram;
+mod interval;
+mod noise;
+mod recorder;
+mod request;
+mod samples;
+mod second;
+mod snapshot;
+mod stage;
+mod state;
+mod tally;
+mod totals;
 
-/// What a latency is measured of; `name()` is the key in report.json.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Stage {
-    /// planned power-on -> first 2.01
-    Onboarding,
-    /// planned power-on -> Finish answered with 2.04
-    Bootstrap,
-    Registration,
-    Update,
-    Deregistration,
-    BootstrapRequest,
-    BootstrapDiscover,
-    BootstrapRead,
-    BootstrapWrite,
-    BootstrapDelete,
-    BootstrapFinish,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RequestKind {
-    BootstrapRequest,
-    Register,
-    Update,
-    Deregister,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RequestFate {
-    Sent,
-    Answered,
-    Reset,
-    TimedOut,
-    Abandoned,
-}
-
-/// Why an attempt of a meter did not succeed; `name()` is the key under `failures` in report.json.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FailureKind {
-    BootstrapTimeout,
-    BootstrapReset,
-    BootstrapNoFinish,
-    BootstrapInconsistent,
-    BootstrapNoAccount,
-    RegistrationTimeout,
-    RegistrationReset,
-    UpdateTimeout,
-    UpdateReset,
-    DeregistrationTimeout,
-    DeregistrationReset,
-    /// a response code other than success to a request: class and detail as in the byte
-    BootstrapRefused(u8),
-    RegistrationRefused(u8),
-    UpdateRefused(u8),
-    DeregistrationRefused(u8),
-    /// Destination refused by the gate in transport
-    DestinationRefused,
-    /// server URI that cannot be used (scheme, syntax), host name that does not resolve
-    ServerUri,
-    NameResolution,
-    /// the kernel refused a datagram
-    SendError,
-    ActorPanicked,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum NoiseKind {
-    Malformed,
-    UnmatchedAck,
-    UnmatchedResponse,
-    UnmatchedReset,
-    Ping,
-    UnknownSource,
-    Truncated,
-    Unexpected,
-}
-
-/// What a meter or a shard tells its recorder.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Event {
-    State {
-        from: MeterState,
-        to: MeterState,
-    },
-    Stage {
-        stage: Stage,
-        latency: Duration,
-    },
-    Request {
-        kind: RequestKind,
-        fate: RequestFate,
-    },
-    Failure(FailureKind),
-    Noise(NoiseKind),
-    Sent {
-        bytes: u32,
-    },
-    Received {
-        bytes: u32,
-    },
-    Retransmitted,
-    Duplicate,
-    /// an arrival became due and was started `late` after its planned instant
-    Started {
-        late: Duration,
-    },
-    /// a datagram was handled `late` after the kernel stamped it
-    Handled {
-        late: Duration,
-    },
-}
+pub use doubt::Doubt;
+pub use event::Event;
+pub use failure::FailureKind;
+pub use histogram::{DIGITS, HIGHEST_US, LOWEST_US, LatencyHistogram, LatencySummary, OutOfRange};
+pub use interval::Interval;
+pub use noise::NoiseKind;
+pub use recorder::Recorder;
+pub use request::{RequestFate, RequestKind};
+pub use second::{Row, Second, StagePoint};
+pub use snapshot::{FailureCount, Phase, Rates, Snapshot};
+pub use stage::{Lag, Series, Stage};
+pub use state::{MeterState, States};
+pub use tally::{RequestCounts, Traffic};
+pub use totals::Totals;

@@ -1,1 +1,40 @@
-//! stub
+//! What a run leaves behind: one result model and many writers.
+//!
+//! ```text
+//! metrics::Totals + Inputs --RunReport::new--> RunReport --> text       (the terminal)
+//!                                                      \--> Results::finish --> report.json
+//! metrics::Second  --Results::seconds--> histograms.hlog, timeseries.csv    *.hgrm
+//! ```
+//!
+//! [`OutDir::create`] opens every file before the run begins, so that a directory that cannot be
+//! written fails early. The model and the balances are pure; only [`OutDir`] and [`Results`] touch
+//! files. Nobody but `cli` imports this room.
+
+mod balances;
+mod hgrm;
+mod hlog;
+mod inputs;
+mod json;
+mod model;
+mod out_dir;
+mod registrations;
+pub mod text;
+mod timeseries;
+mod verdict;
+
+#[cfg(test)]
+mod fixture;
+
+pub use balances::{Balance, LISTED, Listed};
+pub use hlog::{HlogError, recompute};
+pub use inputs::{GeneratorHealth, Inputs, RunInfo, Seen, ServerCounts};
+pub use model::{
+    Arrivals, Fleet, Generator, Keyed, Requests, Run, RunReport, SCHEMA_VERSION, StageFigures, Throughput,
+    TrafficFigures,
+};
+pub use out_dir::{OutDir, OutError, Results};
+pub use registrations::{ClientRegistrations, Registrations};
+pub use verdict::{DoubtFigures, Goal, Verdict};
+
+/// The JSON schema (draft 2020-12) of `report.json`.
+pub const SCHEMA: &str = include_str!("schema.json");

@@ -1,0 +1,59 @@
+//! Everything a meter or a shard can tell its recorder.
+
+use std::time::Duration;
+
+use super::{FailureKind, MeterState, NoiseKind, RequestFate, RequestKind, Stage};
+
+/// What a meter or a shard tells its recorder.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Event {
+    /// A meter went from one state to another.
+    State {
+        /// The state it left.
+        from: MeterState,
+        /// The state it is in now.
+        to: MeterState,
+    },
+    /// A stage ended.
+    Stage {
+        /// What was measured.
+        stage: Stage,
+        /// How long it took; see [`Stage`] for the instants it lies between.
+        latency: Duration,
+    },
+    /// A request was sent, or its end became known.
+    Request {
+        /// Which request.
+        kind: RequestKind,
+        /// What became of it.
+        fate: RequestFate,
+    },
+    /// An attempt did not succeed.
+    Failure(FailureKind),
+    /// A datagram meant nothing.
+    Noise(NoiseKind),
+    /// A datagram was handed to the kernel, retransmissions included.
+    Sent {
+        /// Bytes of UDP payload.
+        bytes: u32,
+    },
+    /// A datagram was received, duplicates and noise included.
+    Received {
+        /// Bytes of UDP payload.
+        bytes: u32,
+    },
+    /// A confirmable message was sent again (RFC 7252 §4.2); its datagram is also a `Sent`.
+    Retransmitted,
+    /// A message was received again (RFC 7252 §4.5); its datagram is also a `Received`.
+    Duplicate,
+    /// An arrival became due and was started `late` after its planned instant.
+    Started {
+        /// Planned instant to start.
+        late: Duration,
+    },
+    /// A datagram was handled `late` after the kernel stamped it.
+    Handled {
+        /// Kernel timestamp to handling.
+        late: Duration,
+    },
+}

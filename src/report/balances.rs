@@ -1,0 +1,250 @@
+//! Sums that must come out even, or the run's figures contradict each other.
+
+use serde::{Serialize, Serializer, ser::SerializeStruct};
+
+use super::Inputs;
+use crate::metrics::{MeterState, RequestFate, RequestKind, Snapshot, States};
+
+/// How many endpoints a balance lists at most; the rest are only counted.
+pub const LISTED: usize = 100;
+
+/// One balance: two figures that were counted in different places and must agree.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Balance {
+    /// The key under `balances` in report.json.
+    pub name: String,
+    /// Whether it closes; true if it was skipped.
+    pub ok: bool,
+    /// Whether the run fails if it does not close. The others are for information.
+    pub binding: bool,
+    /// One side.
+    pub left: i64,
+    /// The other side.
+    pub right: i64,
+    /// What the sides are, and what is wrong if they do not agree.
+    pub explanation: String,
+    /// Why it could not be drawn up.
+    pub skipped: Option<String>,
+    /// Endpoints it is about.
+    pub listed: Listed,
+}
+
+/// A list that stops at [`LISTED`] and goes on counting.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// The first entries.
+    pub shown: Vec<String>,
+    /// How many there are.
+    pub total: u64,
+}
+
+impl Listed {
+    /// Adds an entry, which is only made if there is room.
+    pub(super) fn push(&mut self, entry: impl FnOnce() -> String) {
+        self.total += 1;
+        if self.shown.len() < LISTED {
+            self.shown.push(entry());
+        }
+    }
+}
+
+impl Balance {
+    /// A balance that cannot be drawn up.
+    pub(super) fn skipped(name: &str, reason: &str) -> Self {
+        Balance { skipped: Some(reason.to_owned()), ok: true, ..Balance::of(name, 0, 0, "") }
+    }
+
+    fn of(name: &str, left: i64, right: i64, explanation: &str) -> Self {
+        Balance {
+            name: name.to_owned(),
+            ok: left == right,
+            binding: true,
+            left,
+            right,
+            explanation: explanation.to_owned(),
+            skipped: None,
+            listed: Listed::default(),
+        }
+    }
+
+    fn at_most(name: &str, left: u64, right: u64, explanation: &str) -> Self {
+        let (left, right) = (signed(left), signed(right));
+        Balance { ok: left <= right, binding: false, ..Balance::of(name, left, right, explanation) }
+    }
+}
+
+impl Serialize for Balance {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Balance", 8)?;
+        object.serialize_field("ok", &self.ok)?;
+        object.serialize_field("binding", &self.binding)?;
+        object.serialize_field("left", &self.left)?;
+        object.serialize_field("right", &self.right)?;
+        object.serialize_field("explanation", &self.explanation)?;
+        object.serialize_field("skipped", &self.skipped)?;
+        object.serialize_field("endpoints", &self.listed.shown)?;
+        object.serialize_field("endpoints_total", &self.listed.total)?;
+        object.end()
+    }
+}
+
+/// Draws up every balance of a run.
+pub(super) fn all(snapshot: &Snapshot, inputs: &Inputs<'_>) -> Vec<Balance> {
+    let mut balances = vec![states(snapshot), census(snapshot, inputs.census)];
+    balances.extend(RequestKind::ALL.map(|kind| requests(snapshot, kind, inputs.in_flight[kind.index()])));
+    balances.push(inputs.registrations.balance());
+    balances.extend(datagrams(snapshot, inputs));
+    balances
+}
+
+/// Every meter is in exactly one state, and the states add up to the fleet.
+fn states(snapshot: &Snapshot) -> Balance {
+    let mut balance = Balance::of(
+        "states",
+        snapshot.states.total(),
+        signed(snapshot.meters),
+        "meters in all states = size of the fleet",
+    );
+    let negative: Vec<_> = snapshot.states.iter().filter(|&(_, count)| count < 0).collect();
+    if let Some((state, count)) = negative.first() {
+        balance.ok = false;
+        balance.explanation =
+            format!("the state {state} holds {count} meters: a transition was reported twice");
+    }
+    balance
+}
+
+/// Transitions as they were reported lead to the states the meters say they are in.
+fn census(snapshot: &Snapshot, census: Option<States>) -> Balance {
+    let Some(census) = census else {
+        return Balance::skipped("census", "the meters were not asked for their states");
+    };
+    let differing = |state: &MeterState| census[*state] != snapshot.states[*state];
+    let Some(state) = MeterState::ALL.into_iter().find(differing) else {
+        let agreed = "meters counted at the end = meters by the transitions they reported";
+        return Balance::of("census", census.total(), snapshot.states.total(), agreed);
+    };
+    let explanation = format!(
+        "meters counted in the state {state} at the end = meters there by the transitions they reported"
+    );
+    Balance::of("census", census[state], snapshot.states[state], &explanation)
+}
+
+/// Every request sent met one fate, or is in flight at the end.
+fn requests(snapshot: &Snapshot, kind: RequestKind, in_flight: u64) -> Balance {
+    let counts = snapshot.requests[kind.index()];
+    let settled = [RequestFate::Answered, RequestFate::Reset, RequestFate::TimedOut, RequestFate::Abandoned];
+    let ended: u64 = settled.into_iter().map(|fate| counts.of(fate)).sum();
+    Balance::of(
+        &format!("requests-{kind}"),
+        signed(counts.of(RequestFate::Sent)),
+        signed(ended.saturating_add(in_flight)),
+        &format!("{kind} requests sent = answered + reset + timed out + abandoned + in flight"),
+    )
+}
+
+/// Nobody receives more than was sent. For information: strangers may send as well.
+fn datagrams(snapshot: &Snapshot, inputs: &Inputs<'_>) -> [Balance; 2] {
+    let names = ["datagrams-to-servers", "datagrams-to-meters"];
+    let seen: Option<Vec<_>> = inputs.servers.iter().map(|server| server.seen.as_ref()).collect();
+    let Some(seen) = seen else {
+        return names.map(|name| {
+            let skipped = Balance::skipped(name, "a server is external, so what it saw is not known");
+            Balance { binding: false, ..skipped }
+        });
+    };
+    let received = seen.iter().map(|seen| seen.received).sum();
+    let sent = seen.iter().map(|seen| seen.sent).sum();
+    [
+        Balance::at_most(
+            names[0],
+            received,
+            snapshot.traffic.sent,
+            "datagrams received by the servers <= sent by the meters",
+        ),
+        Balance::at_most(
+            names[1],
+            snapshot.traffic.received,
+            sent,
+            "datagrams received by the meters <= sent by the servers",
+        ),
+    ]
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    fn balances(change: impl FnOnce(&mut Snapshot, &mut Inputs<'_>)) -> Vec<Balance> {
+        let totals = fixture::totals();
+        let mut inputs = fixture::inputs(&totals);
+        let mut snapshot = totals.snapshot();
+        change(&mut snapshot, &mut inputs);
+        all(&snapshot, &inputs)
+    }
+
+    /// The names of the balances that do not close.
+    fn open(balances: &[Balance]) -> Vec<&str> {
+        balances.iter().filter(|balance| !balance.ok).map(|balance| balance.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_sound_run_closes_every_balance() {
+        let balances = balances(|_, _| {});
+        assert_eq!(open(&balances), [""; 0]);
+        assert!(balances.iter().all(|balance| balance.skipped.is_none()), "{balances:#?}");
+    }
+
+    #[test]
+    fn a_meter_too_few_breaks_the_states() {
+        let balances = balances(|snapshot, _| snapshot.meters += 1);
+        assert_eq!(open(&balances), ["states"]);
+        assert!(balances[0].binding);
+    }
+
+    #[test]
+    fn a_negative_state_breaks_the_states_though_the_sum_is_right() {
+        let balances = balances(|snapshot, inputs| {
+            snapshot.states[MeterState::Planned] -= 1;
+            snapshot.states[MeterState::Failed] += 1;
+            inputs.census = None;
+        });
+        assert_eq!(open(&balances), ["states"]);
+        assert!(balances[0].explanation.contains("planned holds -1"), "{}", balances[0].explanation);
+    }
+
+    #[test]
+    fn a_transition_that_was_not_reported_breaks_the_census() {
+        let balances = balances(|snapshot, _| {
+            snapshot.states[MeterState::Registered] += 1;
+            snapshot.states[MeterState::Deregistered] -= 1;
+        });
+        assert_eq!(open(&balances), ["census"]);
+    }
+
+    #[test]
+    fn a_request_without_a_fate_breaks_its_kind_only() {
+        let balances = balances(|_, inputs| inputs.in_flight[RequestKind::Update.index()] += 1);
+        assert_eq!(open(&balances), ["requests-update"]);
+    }
+
+    #[test]
+    fn a_datagram_out_of_nowhere_is_told_and_does_not_fail_the_run() {
+        let balances = balances(|_, inputs| fixture::seen(inputs, 0).received += 1_000_000);
+        assert_eq!(open(&balances), ["datagrams-to-servers"]);
+        assert!(balances.iter().all(|balance| balance.ok || !balance.binding));
+    }
+
+    #[test]
+    fn external_servers_are_a_reason_to_skip_the_datagrams() {
+        let balances = balances(|_, inputs| inputs.servers[1].seen = None);
+        let skipped: Vec<_> =
+            balances.iter().filter(|b| b.skipped.is_some()).map(|b| b.name.as_str()).collect();
+        assert_eq!(skipped, ["datagrams-to-servers", "datagrams-to-meters"]);
+    }
+}

@@ -1,0 +1,174 @@
+//! A small made-up run for tests: twenty meters on two shards, four quarters of a second each way.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{
+    ClientRegistrations, GeneratorHealth, Goal, Inputs, Registrations, RunInfo, RunReport, Seen, ServerCounts,
+};
+use crate::base::{Instant, Seed};
+use crate::metrics::{
+    Event, FailureKind, MeterState, NoiseKind, Phase, Recorder, RequestFate, RequestKind, Stage, States,
+    Totals,
+};
+
+pub const METERS: u32 = 20;
+pub const SCENARIO: &str = "[fleet]\nmeters = 20\n";
+
+/// A sound run: all register, one loses a registration's answer, one fails while it de-registers.
+pub fn totals() -> Totals {
+    totals_with(Duration::from_micros(60))
+}
+
+/// The same, with a generator that starts meters 40 ms late.
+pub fn doubtful_totals() -> Totals {
+    totals_with(Duration::from_millis(40))
+}
+
+pub fn report() -> RunReport {
+    RunReport::new(inputs(&totals()))
+}
+
+/// What is known beside the totals of [`totals`].
+pub fn inputs(totals: &Totals) -> Inputs<'_> {
+    let mut census = States::default();
+    census[MeterState::Deregistered] = 18;
+    census[MeterState::Failed] = 1;
+    census[MeterState::Stopped] = 1;
+    Inputs {
+        run: RunInfo {
+            scenario: "demo".to_owned(),
+            scenario_toml: SCENARIO.to_owned(),
+            seed: 42,
+            version: "0.1.0".to_owned(),
+            started_at: Duration::from_millis(1_767_323_045_678),
+            complete: true,
+            machine: BTreeMap::from([("cores".to_owned(), "2".to_owned())]),
+        },
+        goal: Goal { registered: u64::from(METERS) },
+        strict: false,
+        totals,
+        endpoint: &|meter| format!("urn:dev:os:meter-{meter:07}"),
+        census: Some(census).filter(|_| totals.snapshot().meters > 0),
+        in_flight: [0, 0, 0, 1].map(|count| if totals.snapshot().meters > 0 { count } else { 0 }),
+        servers: vec![server("bootstrap"), server("ems")],
+        registrations: registrations(),
+        generator: GeneratorHealth {
+            cpu_seconds: 1.25,
+            server_cpu_seconds: Some(0.75),
+            max_rss_bytes: 52_428_800,
+        },
+    }
+}
+
+/// What an embedded server of these inputs saw.
+pub fn seen<'a>(inputs: &'a mut Inputs<'_>, server: usize) -> &'a mut Seen {
+    inputs.servers[server].seen.as_mut().expect("the fixture's servers are embedded")
+}
+
+fn server(name: &str) -> ServerCounts {
+    let operations = BTreeMap::from([("register".to_owned(), 21)]);
+    let seen = Seen { received: 32, sent: 32, operations };
+    ServerCounts { name: name.to_owned(), uri: "coap://127.0.0.1:5683".to_owned(), seen: Some(seen) }
+}
+
+fn registrations() -> Registrations {
+    let endpoint = |meter: u32| format!("urn:dev:os:meter-{meter:07}");
+    Registrations::Known {
+        server: (0..METERS).map(|meter| (endpoint(meter), if meter == 5 { 2 } else { 1 })).collect(),
+        clients: (0..METERS)
+            .map(|meter| ClientRegistrations {
+                endpoint: endpoint(meter),
+                created: 1,
+                unanswered: u64::from(meter == 5),
+            })
+            .collect(),
+    }
+}
+
+fn totals_with(late: Duration) -> Totals {
+    let mut totals = Totals::new(2, u64::from(METERS));
+    let mut shards = [0, 1].map(|shard| Recorder::new(shard, METERS / 2, Seed(42)));
+    let mut quarter = |totals: &mut Totals, number: u64, step: &dyn Fn(&mut Recorder, u32)| {
+        for (shard, recorder) in shards.iter_mut().enumerate() {
+            (0..METERS / 2).map(|n| n * 2 + shard as u32).for_each(|meter| step(recorder, meter));
+            recorder.set_due(u64::from(METERS) / 2);
+            totals.absorb(recorder.take(Instant::from_millis(number * 250)));
+        }
+    };
+    quarter(&mut totals, 1, &|recorder, meter| start(recorder, meter, late));
+    totals.set_phase(Phase::Arriving);
+    quarter(&mut totals, 4, &register);
+    totals.set_phase(Phase::Draining);
+    quarter(&mut totals, 6, &leave);
+    totals.set_phase(Phase::Finished);
+    totals
+}
+
+fn start(recorder: &mut Recorder, meter: u32, late: Duration) {
+    recorder.record(Event::Started { late });
+    recorder.record(state(MeterState::Planned, MeterState::Bootstrapping));
+    request(recorder, RequestKind::BootstrapRequest, Some(RequestFate::Answered));
+    latency(recorder, Stage::BootstrapRequest, 1, meter);
+    latency(recorder, Stage::BootstrapWrite, 2, meter);
+    latency(recorder, Stage::BootstrapFinish, 1, meter);
+    latency(recorder, Stage::Bootstrap, 8, meter);
+    recorder.record(state(MeterState::Bootstrapping, MeterState::Registering));
+}
+
+fn register(recorder: &mut Recorder, meter: u32) {
+    if meter == 5 {
+        request(recorder, RequestKind::Register, Some(RequestFate::TimedOut));
+        recorder.record(Event::Retransmitted);
+        recorder.record_of(meter, Event::Failure(FailureKind::RegistrationTimeout));
+    }
+    // Meter 2 is refused twice, meter 3 once.
+    for _ in 0..4_u32.saturating_sub(meter).min(2) * u32::from(meter > 1) {
+        request(recorder, RequestKind::Register, Some(RequestFate::Answered));
+        recorder.record_of(meter, Event::Failure(FailureKind::RegistrationRefused(0xa3)));
+    }
+    request(recorder, RequestKind::Register, Some(RequestFate::Answered));
+    latency(recorder, Stage::Registration, 3, meter);
+    latency(recorder, Stage::Onboarding, 12, meter);
+    recorder.record(state(MeterState::Registering, MeterState::Registered));
+    recorder.record(Event::Noise(NoiseKind::Ping));
+    recorder.record(Event::Duplicate);
+}
+
+fn leave(recorder: &mut Recorder, meter: u32) {
+    recorder.record(state(MeterState::Registered, MeterState::Deregistering));
+    let (fate, end) = match meter {
+        7 => (Some(RequestFate::TimedOut), MeterState::Failed),
+        8 => (None, MeterState::Stopped),
+        _ => (Some(RequestFate::Answered), MeterState::Deregistered),
+    };
+    request(recorder, RequestKind::Deregister, fate);
+    if fate == Some(RequestFate::TimedOut) {
+        recorder.record_of(meter, Event::Failure(FailureKind::DeregistrationTimeout));
+    }
+    recorder.record(state(MeterState::Deregistering, end));
+}
+
+/// Sends a request, which meets a fate or stays in flight.
+fn request(recorder: &mut Recorder, kind: RequestKind, fate: Option<RequestFate>) {
+    recorder.record(Event::Request { kind, fate: RequestFate::Sent });
+    recorder.record(Event::Sent { bytes: 70 });
+    if let Some(fate) = fate {
+        recorder.record(Event::Request { kind, fate });
+    }
+    if fate == Some(RequestFate::Answered) {
+        recorder.record(Event::Received { bytes: 30 });
+        recorder.record(Event::Handled { late: Duration::from_micros(90) });
+    }
+}
+
+fn latency(recorder: &mut Recorder, stage: Stage, millis: u64, meter: u32) {
+    recorder.record(Event::Stage {
+        stage,
+        latency: Duration::from_micros(millis * 1000 + u64::from(meter) * 17),
+    });
+}
+
+fn state(from: MeterState, to: MeterState) -> Event {
+    Event::State { from, to }
+}

@@ -1,0 +1,86 @@
+//! What a report is made from, beside what was recorded: given by whoever ran the run.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Goal, Registrations};
+use crate::metrics::{RequestKind, States, Totals};
+
+/// Everything a report is made from.
+pub struct Inputs<'a> {
+    /// What was run.
+    pub run: RunInfo,
+    /// What it was to reach.
+    pub goal: Goal,
+    /// Whether a doubtful run fails.
+    pub strict: bool,
+    /// What was recorded, finished.
+    pub totals: &'a Totals,
+    /// The endpoint name of a meter, by its index in the fleet.
+    pub endpoint: &'a dyn Fn(u32) -> String,
+    /// The meters counted by the state they are in at the end, if somebody asked them.
+    pub census: Option<States>,
+    /// Requests in flight at the end, by [`RequestKind::index`], counted by asking the meters.
+    pub in_flight: [u64; RequestKind::COUNT],
+    /// The servers of the run, embedded or not.
+    pub servers: Vec<ServerCounts>,
+    /// Both sides of the registrations.
+    pub registrations: Registrations,
+    /// What the run cost this machine.
+    pub generator: GeneratorHealth,
+}
+
+/// What was run, and where.
+#[derive(Clone, Debug)]
+pub struct RunInfo {
+    /// Name of the scenario: its file without folder and ending, or what it calls itself.
+    pub scenario: String,
+    /// The scenario as resolved, as TOML.
+    pub scenario_toml: String,
+    /// The seed from which the run can be replayed.
+    pub seed: u64,
+    /// Version of this program.
+    pub version: String,
+    /// Origin of the run, since 1970-01-01 UTC.
+    pub started_at: Duration,
+    /// False if the run was cut short, so that its figures are not those of the scenario.
+    pub complete: bool,
+    /// The machine: kernel, processors and the like, by name.
+    pub machine: BTreeMap<String, String>,
+}
+
+/// What the run cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GeneratorHealth {
+    /// CPU time of the generator's threads, in seconds.
+    pub cpu_seconds: f64,
+    /// CPU time of the embedded servers' threads, in seconds; none if there are none.
+    pub server_cpu_seconds: Option<f64>,
+    /// The most resident memory of the process, in bytes.
+    pub max_rss_bytes: u64,
+}
+
+/// A server of the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ServerCounts {
+    /// The key under `servers`, such as `bootstrap` or `ems`.
+    #[serde(skip)]
+    pub name: String,
+    /// Where it listens.
+    pub uri: String,
+    /// What it saw; none if it is not embedded.
+    pub seen: Option<Seen>,
+}
+
+/// What an embedded server counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Seen {
+    /// Datagrams received.
+    pub received: u64,
+    /// Datagrams sent.
+    pub sent: u64,
+    /// Operations by name, and whatever else it counts.
+    pub operations: BTreeMap<String, u64>,
+}

@@ -1,0 +1,426 @@
+//! The one result model. Every writer reads this and nothing else; its fields are the keys of
+//! report.json.
+//!
+//! Latencies are in microseconds, as whole numbers except for means.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::{Balance, GeneratorHealth, Inputs, RunInfo, ServerCounts, Verdict, balances};
+use crate::metrics::{
+    Lag, LatencySummary, MeterState, NoiseKind, RequestCounts, RequestFate, RequestKind, Row, Snapshot,
+    Stage, Traffic,
+};
+
+/// The version of report.json. It grows when a key changes its meaning or goes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A whole run as figures.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct RunReport {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// What was run.
+    pub run: Run,
+    /// Whether it passed.
+    pub verdict: Verdict,
+    /// What became of the meters.
+    pub fleet: Fleet,
+    /// What became of the plan.
+    pub arrivals: Arrivals,
+    /// How much per second.
+    pub throughput: Throughput,
+    /// Latencies by [`Stage::name`]; every stage is there.
+    pub stages: Keyed<StageFigures>,
+    /// Requests by [`RequestKind::name`].
+    pub requests: Keyed<Requests>,
+    /// Datagrams.
+    pub traffic: TrafficFigures,
+    /// How well the generator did.
+    pub generator: Generator,
+    /// Failures by kind, the most frequent first; only kinds that occurred.
+    pub failures: Keyed<u64>,
+    /// A few endpoints for each kind of failure: the first ones, then some drawn at random.
+    pub failure_samples: Keyed<Vec<String>>,
+    /// Datagrams that meant nothing, by [`NoiseKind::name`].
+    pub noise: Keyed<u64>,
+    /// Sums that must come out even.
+    pub balances: Keyed<Balance>,
+    /// What the servers saw, by name.
+    pub servers: Keyed<ServerCounts>,
+}
+
+/// What was run.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Run {
+    /// Name of the scenario.
+    pub scenario: String,
+    /// Its seed.
+    pub seed: u64,
+    /// Version of this program.
+    pub version: String,
+    /// Origin of the run, RFC 3339 in UTC with milliseconds.
+    pub started_at: String,
+    /// Origin to the last interval recorded, in seconds.
+    pub duration_s: f64,
+    /// False if the run was cut short.
+    pub complete: bool,
+    /// The machine, by name.
+    pub machine: BTreeMap<String, String>,
+    /// The scenario as resolved, as TOML.
+    pub scenario_toml: String,
+}
+
+/// What became of the meters.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Fleet {
+    /// Size of the fleet.
+    pub meters: u64,
+    /// The most meters registered at one time, at a resolution of a quarter of a second.
+    pub registered_peak: u64,
+    /// Meters registered at the end, before they were told to de-register.
+    pub registered_end: u64,
+    /// Meters that gave up or crashed.
+    pub failed: i64,
+    /// Meters by state after the run; they add up to `meters`.
+    pub states: Keyed<i64>,
+}
+
+/// What became of the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Arrivals {
+    /// Arrivals whose planned instant passed.
+    pub due: u64,
+    /// Arrivals started.
+    pub started: u64,
+}
+
+/// How much per second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Throughput {
+    /// Meters onboarded per second, from the first second in which one was to the last (whole
+    /// seconds, so a short run is rather under- than overrated).
+    pub onboarded_mean: f64,
+    /// Meters onboarded in the best second.
+    pub onboarded_peak: u64,
+    /// Datagrams sent per second of the run.
+    pub sent_mean: f64,
+    /// Datagrams received per second of the run.
+    pub received_mean: f64,
+}
+
+/// Latencies, in microseconds. Without a value there is nothing to say but `count`.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct StageFigures {
+    /// Values, those outside the bounds included.
+    pub count: u64,
+    /// Shortest.
+    pub min_us: Option<u64>,
+    /// Mean.
+    pub mean_us: Option<f64>,
+    /// Median.
+    pub p50_us: Option<u64>,
+    /// 90th percentile.
+    pub p90_us: Option<u64>,
+    /// 99th percentile.
+    pub p99_us: Option<u64>,
+    /// 99.9th percentile.
+    pub p999_us: Option<u64>,
+    /// Longest.
+    pub max_us: Option<u64>,
+    /// Values below 1 µs, taken for 1 µs in the figures above.
+    pub below_range: u64,
+    /// Values above 1 h, taken for 1 h in the figures above except in `max_us`.
+    pub above_range: u64,
+}
+
+/// Requests of one kind. `sent` is the sum of the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Requests {
+    /// Sent for the first time.
+    pub sent: u64,
+    /// A response came.
+    pub answered: u64,
+    /// A Reset came.
+    pub reset: u64,
+    /// Nothing came in time.
+    pub timed_out: u64,
+    /// Given up by the meter.
+    pub abandoned: u64,
+    /// Outstanding when the run ended.
+    pub in_flight: u64,
+}
+
+/// Datagrams, as the generator saw them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct TrafficFigures {
+    /// Datagrams sent, retransmissions included.
+    pub sent: u64,
+    /// Bytes of UDP payload sent.
+    pub sent_bytes: u64,
+    /// Datagrams received, duplicates and noise included.
+    pub received: u64,
+    /// Bytes of UDP payload received.
+    pub received_bytes: u64,
+    /// Messages sent again.
+    pub retransmitted: u64,
+    /// Messages received again.
+    pub duplicates: u64,
+    /// Datagrams the kernel dropped for want of receive buffer.
+    pub kernel_drops: u64,
+}
+
+/// How well the generator did.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Generator {
+    /// The larger 99th percentile of the two lags; none if neither was measured.
+    pub lag_p99_us: Option<u64>,
+    /// The largest lag.
+    pub lag_max_us: Option<u64>,
+    /// Planned instant to start.
+    pub lag_start: StageFigures,
+    /// Kernel timestamp to handling.
+    pub lag_receipt: StageFigures,
+    /// CPU time of the generator's threads.
+    pub cpu_seconds: f64,
+    /// CPU time of the embedded servers' threads; none if there are none.
+    pub server_cpu_seconds: Option<f64>,
+    /// The most resident memory of the process.
+    pub max_rss_bytes: u64,
+}
+
+/// A map that keeps its order when it is written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Keyed<V>(Vec<(String, V)>);
+
+impl<V> Keyed<V> {
+    /// The entries in their order.
+    pub fn entries(&self) -> &[(String, V)] {
+        &self.0
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&V> {
+        self.0.iter().find(|(k, _)| k == key).map(|(_, value)| value)
+    }
+}
+
+impl<K: Into<String>, V> FromIterator<(K, V)> for Keyed<V> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
+        Keyed(entries.into_iter().map(|(key, value)| (key.into(), value)).collect())
+    }
+}
+
+impl<V: Serialize> Serialize for Keyed<V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        self.0.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;
+        map.end()
+    }
+}
+
+impl RunReport {
+    /// Draws up the report of a run that is over.
+    pub fn new(inputs: Inputs<'_>) -> Self {
+        let snapshot = inputs.totals.snapshot();
+        let balances = balances::all(&snapshot, &inputs);
+        let named = |failure: &crate::metrics::FailureCount| {
+            failure.meters.iter().copied().map(inputs.endpoint).collect()
+        };
+        RunReport {
+            schema_version: SCHEMA_VERSION,
+            verdict: Verdict::new(&snapshot, &balances, inputs.goal, inputs.strict),
+            fleet: Fleet::new(&snapshot),
+            arrivals: Arrivals { due: snapshot.due, started: snapshot.started },
+            throughput: Throughput::new(&snapshot, inputs.totals.rows()),
+            stages: Stage::ALL
+                .into_iter()
+                .map(|stage| (stage.name(), snapshot.stage(stage).into()))
+                .collect(),
+            requests: RequestKind::ALL
+                .into_iter()
+                .map(|kind| {
+                    (
+                        kind.name(),
+                        Requests::new(snapshot.requests[kind.index()], inputs.in_flight[kind.index()]),
+                    )
+                })
+                .collect(),
+            traffic: TrafficFigures::new(snapshot.traffic, snapshot.kernel_drops),
+            generator: Generator::new(&snapshot, inputs.generator),
+            failures: snapshot.failures.iter().map(|failure| (failure.kind.name(), failure.count)).collect(),
+            failure_samples: snapshot
+                .failures
+                .iter()
+                .map(|failure| (failure.kind.name(), named(failure)))
+                .collect(),
+            noise: NoiseKind::ALL
+                .into_iter()
+                .map(|kind| (kind.name(), snapshot.noise[kind.index()]))
+                .collect(),
+            balances: balances.into_iter().map(|balance| (balance.name.clone(), balance)).collect(),
+            servers: inputs.servers.into_iter().map(|server| (server.name.clone(), server)).collect(),
+            run: Run::new(inputs.run, snapshot.elapsed),
+        }
+    }
+
+    /// What the program exits with: 4 if a binding balance does not close, 1 if the goal was not
+    /// reached or a strict run is doubtful, 0 otherwise.
+    pub fn exit_code(&self) -> u8 {
+        if self.balances.0.iter().any(|(_, balance)| balance.binding && !balance.ok) {
+            4
+        } else {
+            u8::from(!self.verdict.passed)
+        }
+    }
+}
+
+impl Run {
+    fn new(info: RunInfo, duration: Duration) -> Self {
+        let RunInfo { scenario, scenario_toml, seed, version, started_at, complete, machine } = info;
+        Run {
+            scenario,
+            seed,
+            version,
+            started_at: humantime::format_rfc3339_millis(UNIX_EPOCH + started_at).to_string(),
+            duration_s: duration.as_secs_f64(),
+            complete,
+            machine,
+            scenario_toml,
+        }
+    }
+}
+
+impl Fleet {
+    fn new(snapshot: &Snapshot) -> Self {
+        Fleet {
+            meters: snapshot.meters,
+            registered_peak: snapshot.registered_peak,
+            registered_end: snapshot.registered_end,
+            failed: snapshot.states[MeterState::Failed] + snapshot.states[MeterState::Crashed],
+            states: snapshot.states.iter().map(|(state, count)| (state.name(), count)).collect(),
+        }
+    }
+}
+
+impl Throughput {
+    fn new(snapshot: &Snapshot, rows: &[Row]) -> Self {
+        let onboarded = |row: &Row| row.stages[Stage::Onboarding.index()].count;
+        let first = rows.iter().position(|row| onboarded(row) > 0);
+        let last = rows.iter().rposition(|row| onboarded(row) > 0);
+        let seconds = first.zip(last).map_or(0, |(first, last)| last - first + 1);
+        Throughput {
+            onboarded_mean: per_second(snapshot.stage(Stage::Onboarding).count, seconds as f64),
+            onboarded_peak: rows.iter().map(onboarded).max().unwrap_or(0),
+            sent_mean: per_second(snapshot.traffic.sent, snapshot.elapsed.as_secs_f64()),
+            received_mean: per_second(snapshot.traffic.received, snapshot.elapsed.as_secs_f64()),
+        }
+    }
+}
+
+fn per_second(count: u64, seconds: f64) -> f64 {
+    if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
+}
+
+impl From<LatencySummary> for StageFigures {
+    fn from(summary: LatencySummary) -> Self {
+        let some = |us: u64| (summary.count > 0).then_some(us);
+        StageFigures {
+            count: summary.count,
+            min_us: some(summary.min_us),
+            mean_us: (summary.count > 0).then_some(summary.mean_us),
+            p50_us: some(summary.p50_us),
+            p90_us: some(summary.p90_us),
+            p99_us: some(summary.p99_us),
+            p999_us: some(summary.p999_us),
+            max_us: some(summary.max_us),
+            below_range: summary.out_of_range.below,
+            above_range: summary.out_of_range.above,
+        }
+    }
+}
+
+impl Requests {
+    fn new(counts: RequestCounts, in_flight: u64) -> Self {
+        Requests {
+            sent: counts.of(RequestFate::Sent),
+            answered: counts.of(RequestFate::Answered),
+            reset: counts.of(RequestFate::Reset),
+            timed_out: counts.of(RequestFate::TimedOut),
+            abandoned: counts.of(RequestFate::Abandoned),
+            in_flight,
+        }
+    }
+}
+
+impl TrafficFigures {
+    fn new(traffic: Traffic, kernel_drops: u64) -> Self {
+        let Traffic { sent, sent_bytes, received, received_bytes, retransmitted, duplicates } = traffic;
+        TrafficFigures { sent, sent_bytes, received, received_bytes, retransmitted, duplicates, kernel_drops }
+    }
+}
+
+impl Generator {
+    fn new(snapshot: &Snapshot, health: GeneratorHealth) -> Self {
+        let [lag_start, lag_receipt] =
+            [Lag::Start, Lag::Receipt].map(|lag| StageFigures::from(snapshot.lag(lag)));
+        Generator {
+            lag_p99_us: lag_start.p99_us.max(lag_receipt.p99_us),
+            lag_max_us: lag_start.max_us.max(lag_receipt.max_us),
+            lag_start,
+            lag_receipt,
+            cpu_seconds: health.cpu_seconds,
+            server_cpu_seconds: health.server_cpu_seconds,
+            max_rss_bytes: health.max_rss_bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::report::{RunReport, fixture};
+
+    #[test]
+    fn the_figures_are_those_of_the_run() {
+        let report = fixture::report();
+        assert_eq!(
+            (report.fleet.meters, report.fleet.registered_peak, report.fleet.registered_end),
+            (20, 20, 20)
+        );
+        assert_eq!(report.fleet.states.get("deregistered"), Some(&18));
+        assert_eq!(report.fleet.failed, 1);
+        assert_eq!(report.stages.get("onboarding").map(|stage| stage.count), Some(20));
+        assert_eq!(report.run.started_at, "2026-01-02T03:04:05.678Z");
+        assert_eq!(report.throughput.onboarded_peak, 20);
+        assert_eq!(report.throughput.onboarded_mean, 20.0);
+        assert_eq!(report.generator.lag_p99_us, report.generator.lag_receipt.p99_us);
+    }
+
+    #[test]
+    fn a_stage_without_values_claims_no_latency() {
+        let report = fixture::report();
+        let read = report.stages.get("bootstrap-read").expect("every stage is listed");
+        assert_eq!((read.count, read.p99_us, read.mean_us), (0, None, None));
+    }
+
+    #[test]
+    fn failures_name_endpoints() {
+        let report = fixture::report();
+        let kind = "registration-refused-5.03";
+        assert_eq!(report.failures.get(kind), Some(&3));
+        assert_eq!(report.failure_samples.get(kind).map(Vec::len), Some(2));
+        assert_eq!(report.failure_samples.get(kind).expect("sampled")[0], "urn:dev:os:meter-0000002");
+    }
+
+    #[test]
+    fn a_run_cut_short_before_anything_happened_still_makes_a_report() {
+        let totals = crate::metrics::Totals::new(2, 0);
+        let mut inputs = fixture::inputs(&totals);
+        inputs.run.complete = false;
+        let report = RunReport::new(inputs);
+        assert_eq!((report.throughput.sent_mean, report.throughput.onboarded_mean), (0.0, 0.0));
+        assert!(!report.run.complete);
+    }
+}
