@@ -114,6 +114,11 @@ impl Plan {
         share(self.config.meters, shard, self.config.shards)
     }
 
+    /// What meters are called.
+    pub fn endpoint_template(&self) -> &EndpointTemplate {
+        &self.config.endpoint
+    }
+
     /// The endpoint name of a meter.
     pub fn endpoint(&self, meter: u32) -> String {
         self.config.endpoint.name(meter)

@@ -265,7 +265,7 @@ impl Shard {
             return Ok(None);
         }
         self.timer.set(wake)?;
-        let sockets = self.shared.sockets.borrow();
+        let mut sockets = self.shared.sockets.borrow_mut();
         tokio::select! {
             biased;
             ready = sockets.ready() => ready.map(|()| None),

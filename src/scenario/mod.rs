@@ -12,7 +12,6 @@ mod raw;
 mod reader;
 mod resolve;
 mod resolved;
-mod uri;
 mod write;
 
 pub use document::Overrides;
@@ -20,7 +19,6 @@ pub use error::ScenarioError;
 pub use resolved::{
     Coap, Embedded, Fleet, Goal, Local, PortRange, Retry, Run, Scenario, ServerChoice, Servers,
 };
-pub use uri::{Host, ServerUri, UriError};
 
 /// The text of the scenario that is run when none is named.
 pub const QUICKSTART: &str = include_str!("../../scenarios/quickstart.toml");

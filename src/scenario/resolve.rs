@@ -19,7 +19,6 @@ use super::raw::{Raw, RawArrivals, RawCoap, RawEmbedded, RawFleet, RawLocal, Raw
 use super::resolved::{
     Coap, Embedded, Fleet, Goal, Local, PortRange, Retry, Run, Scenario, ServerChoice, Servers,
 };
-use super::uri::ServerUri;
 
 /// More meters than this have no source address of their own out of 127.0.0.0/8.
 const MAX_METERS: i64 = 16_000_000;

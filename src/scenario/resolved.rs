@@ -8,9 +8,9 @@ use crate::fleet::arrivals::ArrivalsConfig;
 use crate::fleet::endpoint::EndpointTemplate;
 use crate::fleet::plan::{Addressing, Plan, PlanConfig};
 use crate::protocol::coap;
-use crate::protocol::lwm2m::Version;
+use crate::protocol::lwm2m::{Host, ServerUri, Version};
 
-use super::uri::{Host, ServerUri};
+
 
 /// What a run is to do. Made by [`super::load`] alone, which checks every range named here.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,7 +3,7 @@
 use super::account;
 use super::event::Operation;
 use crate::protocol::coap::{Code, ContentFormat, Message};
-use crate::protocol::content::{self, link};
+use crate::protocol::content::{self, listing};
 use crate::protocol::lwm2m::{Entry, Path, Tree, Version, objects};
 
 const SECURITY: u16 = 0;
@@ -61,37 +61,9 @@ fn discover(path: Path, tree: &Tree, version: Version) -> Message {
     if wanted.is_some_and(|object| !supported(tree, object)) {
         return Message::response(Code::NOT_FOUND);
     }
-    let mut links = vec![link::Link::new("/").with("lwm2m", version.to_string())];
-    for object in supported_objects(tree).filter(|&object| wanted.is_none_or(|w| w == object)) {
-        let mut empty = true;
-        for instance in tree.instances(object) {
-            empty = false;
-            links.push(describe(tree, object, instance));
-        }
-        if empty {
-            links.push(link::Link::new(Path::object(object).to_string()));
-        }
-    }
     Message::response(Code::CONTENT)
         .with_content_format(ContentFormat::LINK)
-        .with_payload(link::encode(&links))
-}
-
-/// One instance as Bootstrap-Discover shows it. The Bootstrap-Server Account carries no `ssid`: that is
-/// how a Bootstrap-Server finds its own.
-fn describe(tree: &Tree, object: u16, instance: u16) -> link::Link {
-    let shown = link::Link::new(Path::instance(object, instance).to_string());
-    let ssid = match object {
-        SECURITY if !account::is_bootstrap_server(tree, instance) => account::short_server_id(tree, instance),
-        SERVER => account::server_ssid(tree, instance),
-        _ => None,
-    };
-    let Some(ssid) = ssid else { return shown };
-    let shown = shown.with("ssid", ssid.to_string());
-    match account::uri(tree, instance).filter(|_| object == SECURITY) {
-        Some(uri) => shown.with("uri", uri),
-        None => shown,
-    }
+        .with_payload(listing::bootstrap_discover(tree, version, path))
 }
 
 /// Bootstrap-Read: /1 and /2 and their instances only (1.1 and later).
@@ -122,10 +94,7 @@ fn write(path: Path, request: &Message, tree: &mut Tree) -> Code {
     if path.ids().len() <= 2 && object != DEVICE {
         clear_instances(path, &entries, tree);
     }
-    for Entry { path, value } in entries {
-        tree.set(path, value);
-    }
-    Code::CHANGED
+    if tree.set_all(entries) { Code::CHANGED } else { Code::BAD_REQUEST }
 }
 
 fn clear_instances(target: Path, entries: &[Entry], tree: &mut Tree) {
@@ -185,18 +154,7 @@ fn kept(tree: &Tree, object: u16, instance: u16) -> bool {
     }
 }
 
-/// Objects a device supports: those it holds, and the accounts a bootstrap will fill.
-fn supported_objects(tree: &Tree) -> impl Iterator<Item = u16> {
-    let held: smallvec::SmallVec<[u16; 8]> = tree.objects().collect();
-    let accounts = [SECURITY, SERVER].into_iter().filter({
-        let held = held.clone();
-        move |object| !held.contains(object)
-    });
-    let mut all: smallvec::SmallVec<[u16; 8]> = held.into_iter().chain(accounts).collect();
-    all.sort_unstable();
-    all.into_iter()
-}
-
+/// A device supports the objects it holds, and those of the accounts a bootstrap will fill.
 fn supported(tree: &Tree, object: u16) -> bool {
-    supported_objects(tree).any(|o| o == object)
+    matches!(object, SECURITY | SERVER) || tree.objects().any(|held| held == object)
 }

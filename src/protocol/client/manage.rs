@@ -124,31 +124,17 @@ fn resources(tree: &Tree, object: u16, instance: u16, within: Path, links: &mut 
     }
 }
 
-/// The object list of a registration (LwM2M Core §6.2.1): no Security object; a version where it
-/// differs from what the enabler's release implies.
-pub(super) fn object_links(tree: &Tree, version: Version) -> Vec<u8> {
-    let mut links = vec![
-        link::Link::new("/").with("rt", "oma.lwm2m").with("ct", formats(version)),
-    ];
-    for object in tree.objects().filter(|&object| object != SECURITY) {
-        let stated = objects::find(object)
-            .filter(|definition| objects::implied_version(object, version) != definition.version)
-            .map(|definition| format!("{}.{}", definition.version.0, definition.version.1));
-        if let Some(stated) = stated {
-            links.push(link::Link::new(Path::object(object).to_string()).with("ver", stated));
-        }
-        for instance in tree.instances(object) {
-            links.push(link::Link::new(Path::instance(object, instance).to_string()));
-        }
-    }
-    link::encode(&links)
-}
-
-/// Content formats the device understands, for `ct`.
-fn formats(version: Version) -> &'static str {
+/// Content formats the device understands, for `ct` of its registration.
+pub(super) fn formats(version: Version) -> &'static [ContentFormat] {
     match version {
-        Version::V1_0 => "11542",
-        Version::V1_1 | Version::V1_2 => "0 40 42 112 11542",
+        Version::V1_0 => &[ContentFormat::TLV],
+        Version::V1_1 | Version::V1_2 => &[
+            ContentFormat::TEXT,
+            ContentFormat::LINK,
+            ContentFormat::OPAQUE,
+            ContentFormat::SENML_JSON,
+            ContentFormat::SENML_CBOR,
+            ContentFormat::TLV,
+        ],
     }
 }
-

@@ -8,6 +8,7 @@ use super::config::Config;
 use super::{account, manage};
 use crate::base::Instant;
 use crate::protocol::coap::{Code, ContentFormat, Exchange, Handle, Message};
+use crate::protocol::content::listing;
 use crate::protocol::lwm2m::{Tree, Version};
 
 /// One registration, from the account it is made from to the location the server gave it.
@@ -82,7 +83,7 @@ impl Registration {
             .with_query(&format!("lt={}", self.lifetime))
             .with_query(&format!("lwm2m={}", config.version))
             .with_query(&format!("b={binding}"))
-            .with_payload(manage::object_links(tree, config.version));
+            .with_payload(listing::registration(tree, config.version, manage::formats(config.version)));
         self.phase = Phase::Registering(self.exchange.request(request, now));
     }
 

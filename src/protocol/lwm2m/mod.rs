@@ -8,11 +8,13 @@ mod definition;
 pub mod objects;
 mod path;
 mod tree;
+mod uri;
 mod value;
 mod version;
 
 pub use definition::{Kind, Multiplicity, ObjectDef, Operations, Range, ResourceDef};
 pub use path::{ParsePathError, Path};
 pub use tree::Tree;
+pub use uri::{Host, ServerUri, UriError};
 pub use value::{Entry, Value};
 pub use version::{ParseVersionError, Version};

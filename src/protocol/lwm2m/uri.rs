@@ -1,49 +1,60 @@
-//! Server URIs as LwM2M writes them in /0/x/0.
+//! Where a server is: `coap://host:port`, as in /0/x/0.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-/// The scheme of a server URI that this program can speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scheme {
-    /// `coap`: CoAP over UDP without security, port 5683 (RFC 7252 §6.1).
-    Coap,
-}
+/// Default port of CoAP over UDP (RFC 7252 §6.1).
+pub const DEFAULT_PORT: u16 = 5683;
 
-impl Scheme {
-    /// The port used where the URI names none.
-    pub fn default_port(self) -> u16 {
-        match self {
-            Scheme::Coap => 5683,
-        }
-    }
-}
-
-/// The host part of a server URI.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Host {
-    /// An address literal: nothing to resolve.
-    Ip(IpAddr),
-    /// A name, to be resolved by whoever owns the network.
-    Name(Box<str>),
-}
-
-/// A server URI: scheme, host and port; LwM2M gives it no path and no query.
+/// A server's URI. Prints with its port, also if that is the default one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServerUri {
-    /// How to speak to the server.
-    pub scheme: Scheme,
-    /// Where it is.
+    /// Who.
     pub host: Host,
-    /// UDP port, 1..=65535.
+    /// UDP port, never 0.
     pub port: u16,
 }
 
+/// The host of a URI.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Host {
+    /// An address; not the unspecified one and not a multicast group.
+    Ip(IpAddr),
+    /// A name in lower case, yet to be resolved.
+    Name(String),
+}
+
+/// Why a text does not say where a server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UriError {
+    /// No scheme.
+    #[error("must be a URI such as \"coap://127.0.0.1:5683\"")]
+    Form,
+    /// A scheme other than `coap`.
+    #[error("only coap:// (CoAP over UDP, without DTLS) is supported so far")]
+    Scheme,
+    /// `user@host`.
+    #[error("must not name a user")]
+    User,
+    /// Something after the host and port.
+    #[error("must end after the host and port: paths are fixed by LwM2M")]
+    Path,
+    /// A host that is neither an address nor a name.
+    #[error("must name a host: a name, an IPv4 address, or an IPv6 address in brackets such as [::1]")]
+    Host,
+    /// An address that no server can have.
+    #[error("must name the address of one host, not a wildcard or a multicast group")]
+    Address,
+    /// A port that is none.
+    #[error("must give a port between 1 and 65535")]
+    Port,
+}
+
 impl ServerUri {
-    /// `coap://` to this address.
+    /// The URI of a server at this address.
     pub fn coap(address: SocketAddr) -> Self {
-        ServerUri { scheme: Scheme::Coap, host: Host::Ip(address.ip()), port: address.port() }
+        ServerUri { host: Host::Ip(address.ip()), port: address.port() }
     }
 
     /// The address, where the host is a literal.
@@ -53,130 +64,160 @@ impl ServerUri {
             Host::Name(_) => None,
         }
     }
-}
 
-/// Why a server URI cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UriError {
-    /// There is no `scheme://` in front.
-    #[error("has no scheme; write it as coap://host:port")]
-    NoScheme,
-    /// A scheme this program does not speak.
-    #[error("has the scheme `{0}`; only coap (CoAP over UDP without security) is supported so far")]
-    Scheme(String),
-    /// Something stands behind host and port.
-    #[error("has a path, query or user part, which a LwM2M server URI does not have; write coap://host:port")]
-    Extra,
-    /// The host is missing or malformed.
-    #[error("has no valid host; write a name, an IPv4 address, or an IPv6 address in brackets")]
-    Host,
-    /// The port is not a number from 1 to 65535.
-    #[error("has no valid port; it must be from 1 to 65535")]
-    Port,
+    /// Whether it surely stays on this machine; a name is not sure before it is resolved.
+    pub fn is_loopback(&self) -> bool {
+        matches!(self.host, Host::Ip(ip) if ip.to_canonical().is_loopback())
+    }
 }
 
 impl FromStr for ServerUri {
     type Err = UriError;
 
+    /// Reads scheme, host and port (RFC 7252 §6.1, RFC 3986 §3.2).
     fn from_str(text: &str) -> Result<Self, UriError> {
-        let (scheme, rest) = text.split_once("://").ok_or(UriError::NoScheme)?;
-        let scheme = match scheme.to_ascii_lowercase().as_str() {
-            "coap" => Scheme::Coap,
-            _ => return Err(UriError::Scheme(scheme.chars().take(20).collect())),
-        };
-        // A lone trailing slash is the empty path that generic URI tools add.
-        let authority = rest.strip_suffix('/').unwrap_or(rest);
-        if authority.contains(['/', '?', '#', '@']) {
-            return Err(UriError::Extra);
+        let (scheme, rest) = text.split_once("://").ok_or(UriError::Form)?;
+        if !scheme.eq_ignore_ascii_case("coap") {
+            return Err(UriError::Scheme);
         }
-        let (host, port) = split_port(authority)?;
-        let port = match port {
-            None => scheme.default_port(),
-            Some(digits) => match digits.parse::<u16>() {
-                Ok(port) if port > 0 && digits.bytes().all(|b| b.is_ascii_digit()) => port,
-                _ => return Err(UriError::Port),
-            },
+        let authority = rest.strip_suffix('/').unwrap_or(rest);
+        if authority.contains(['/', '?', '#']) {
+            return Err(UriError::Path);
+        }
+        if authority.contains('@') {
+            return Err(UriError::User);
+        }
+        let (host, port) = match authority.strip_prefix('[') {
+            Some(bracketed) => {
+                let (address, port) = bracketed.split_once(']').ok_or(UriError::Host)?;
+                (IpAddr::V6(address.parse::<Ipv6Addr>().map_err(|_| UriError::Host)?).into(), port)
+            }
+            None => {
+                let (name, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+                (name_or_ipv4(name)?, port)
+            }
         };
-        Ok(ServerUri { scheme, host: parse_host(host)?, port })
+        let port = match port.strip_prefix(':') {
+            // A second colon means an IPv6 address without its brackets.
+            Some(port) if port.contains(':') => return Err(UriError::Host),
+            Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or(UriError::Port)?,
+            None if port.is_empty() => DEFAULT_PORT,
+            None => return Err(UriError::Host),
+        };
+        if let Host::Ip(ip) = &host
+            && (ip.to_canonical().is_unspecified() || ip.to_canonical().is_multicast())
+        {
+            return Err(UriError::Address);
+        }
+        Ok(ServerUri { host, port })
     }
 }
 
-/// Splits `host:port`, where a host in brackets may itself hold colons.
-fn split_port(authority: &str) -> Result<(&str, Option<&str>), UriError> {
-    if let Some(inner) = authority.strip_prefix('[') {
-        let (literal, behind) = inner.split_once(']').ok_or(UriError::Host)?;
-        // Kept with its opening bracket cut off; `parse_host` tells it by the colon.
-        return match behind {
-            "" => Ok((literal, None)),
-            _ => behind.strip_prefix(':').map(|port| (literal, Some(port))).ok_or(UriError::Host),
-        };
+fn name_or_ipv4(text: &str) -> Result<Host, UriError> {
+    if let Ok(address) = text.parse::<Ipv4Addr>() {
+        return Ok(IpAddr::V4(address).into());
     }
-    match authority.split_once(':') {
-        None => Ok((authority, None)),
-        Some((_, port)) if port.contains(':') => Err(UriError::Host),
-        Some((host, port)) => Ok((host, Some(port))),
-    }
-}
-
-fn parse_host(host: &str) -> Result<Host, UriError> {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(Host::Ip(ip));
-    }
-    let label_byte = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    let labels_fit = host.trim_end_matches('.').split('.').all(|label| {
-        (1..=63).contains(&label.len()) && label.bytes().all(label_byte)
-    });
-    // All digits and dots, yet no address: "127.0.0.300" is a mistake, not a name.
-    let numeric = host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    if host.is_empty() || host.len() > 253 || !labels_fit || numeric {
+    // RFC 1123 §2.1; a name that ends in a number is a mistyped address.
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let numeric = text.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
+    if numeric || text.len() > 253 || !text.split('.').all(label) {
         return Err(UriError::Host);
     }
-    Ok(Host::Name(host.to_ascii_lowercase().into()))
+    Ok(Host::Name(text.to_ascii_lowercase()))
+}
+
+impl From<IpAddr> for Host {
+    fn from(ip: IpAddr) -> Self {
+        Host::Ip(ip)
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Host::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
+            Host::Ip(IpAddr::V4(ip)) => write!(f, "{ip}"),
+            Host::Name(name) => f.write_str(name),
+        }
+    }
 }
 
 impl fmt::Display for ServerUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.scheme {
-            Scheme::Coap => "coap",
-        };
-        match &self.host {
-            Host::Ip(IpAddr::V4(ip)) => write!(f, "{scheme}://{ip}:{}", self.port),
-            Host::Ip(IpAddr::V6(ip)) => write!(f, "{scheme}://[{ip}]:{}", self.port),
-            Host::Name(name) => write!(f, "{scheme}://{name}:{}", self.port),
-        }
+        write!(f, "coap://{}:{}", self.host, self.port)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
-    fn reads_what_it_writes() {
-        for text in ["coap://127.0.0.1:5683", "coap://[::1]:5783", "coap://ems.example:1"] {
-            assert_eq!(text.parse::<ServerUri>().map(|uri| uri.to_string()).as_deref(), Ok(text));
+    fn uris_are_read() {
+        let cases = [
+            ("coap://127.0.0.1:5783", "coap://127.0.0.1:5783"),
+            ("coap://127.0.0.1", "coap://127.0.0.1:5683"),
+            ("COAP://[::1]/", "coap://[::1]:5683"),
+            ("coap://[fd00::5]:61616", "coap://[fd00::5]:61616"),
+            ("coap://BS.example.org:5784", "coap://bs.example.org:5784"),
+            ("coap://localhost", "coap://localhost:5683"),
+        ];
+        for (text, canonical) in cases {
+            assert_eq!(text.parse::<ServerUri>().map(|uri| uri.to_string()).as_deref(), Ok(canonical));
         }
     }
 
     #[test]
-    fn fills_in_the_default_port_and_forgives_one_slash() {
-        assert_eq!("coap://[::1]/".parse::<ServerUri>().map(|uri| uri.port), Ok(5683));
-        assert_eq!("coap://EMS.example".parse::<ServerUri>().map(|uri| uri.to_string()), Ok("coap://ems.example:5683".into()));
+    fn what_is_no_place_of_a_server_is_refused_for_its_reason() {
+        let cases = [
+            ("127.0.0.1:5683", UriError::Form),
+            ("", UriError::Form),
+            ("coaps://127.0.0.1", UriError::Scheme),
+            ("coap+tcp://127.0.0.1", UriError::Scheme),
+            ("coap://me@host", UriError::User),
+            ("coap://host/bs", UriError::Path),
+            ("coap://host?x", UriError::Path),
+            ("coap://", UriError::Host),
+            ("coap://::1", UriError::Host),
+            ("coap://[::1", UriError::Host),
+            ("coap://[fe80::1%25eth0]", UriError::Host),
+            ("coap://[::1]5683", UriError::Host),
+            ("coap://127.0.0.256", UriError::Host),
+            ("coap://a..b", UriError::Host),
+            ("coap://hört", UriError::Host),
+            ("coap://host:0", UriError::Port),
+            ("coap://host:", UriError::Port),
+            ("coap://host:65536", UriError::Port),
+            ("coap://0.0.0.0", UriError::Address),
+            ("coap://[ff02::fd]", UriError::Address),
+            ("coap://[::ffff:224.0.1.187]", UriError::Address),
+        ];
+        for (text, why) in cases {
+            assert_eq!(text.parse::<ServerUri>(), Err(why), "{text}");
+        }
     }
 
     #[test]
-    fn says_what_is_wrong() {
-        let error = |text: &str| text.parse::<ServerUri>().unwrap_err();
-        assert_eq!(error("127.0.0.1:5683"), UriError::NoScheme);
-        assert_eq!(error("coaps://h"), UriError::Scheme("coaps".into()));
-        assert_eq!(error("coap://h/rd"), UriError::Extra);
-        assert_eq!(error("coap://u@h"), UriError::Extra);
-        assert_eq!(error("coap://h:0"), UriError::Port);
-        assert_eq!(error("coap://h:65536"), UriError::Port);
-        assert_eq!(error("coap://h:+1"), UriError::Port);
-        assert_eq!(error("coap://::1"), UriError::Host);
-        assert_eq!(error("coap://127.0.0.300"), UriError::Host);
-        assert_eq!(error("coap://"), UriError::Host);
-        assert_eq!(error("coap://[::1]5"), UriError::Host);
+    fn loopback_is_told_from_the_rest() {
+        let is_loopback = |text: &str| text.parse::<ServerUri>().expect(text).is_loopback();
+        assert!(is_loopback("coap://127.9.9.9") && is_loopback("coap://[::1]"));
+        assert!(is_loopback("coap://[::ffff:127.0.0.1]"));
+        assert!(!is_loopback("coap://192.0.2.1") && !is_loopback("coap://localhost"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics_and_what_parses_prints_as_it_parses(text in "(coap://)?[a-z0-9.:@/\\[\\]%é-]{0,20}") {
+            if let Ok(uri) = text.parse::<ServerUri>() {
+                prop_assert_eq!(uri.to_string().parse(), Ok(uri));
+            }
+        }
     }
 }

@@ -290,7 +290,7 @@ impl Account {
 
 /// The formats a write can be made in.
 fn can_write(format: ContentFormat) -> bool {
-    matches!(format, ContentFormat::TLV | ContentFormat::SENML_CBOR)
+    matches!(format, ContentFormat::TLV | ContentFormat::SENML_CBOR | ContentFormat::SENML_JSON)
 }
 
 /// Where the new account may go: the first instance of /0 that is not the device's Bootstrap-Server
