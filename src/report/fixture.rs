@@ -1,4 +1,4 @@
-//! A small made-up run for tests: twenty meters on two shards, four quarters of a second each way.
+//! A small made-up run for tests: twenty meters on two shards, on for a second, gone half a second later.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
