@@ -5,8 +5,10 @@
 
 mod check;
 mod completions;
+mod engine;
 pub mod exit;
 mod load;
+mod machine;
 pub mod progress;
 pub mod run;
 pub mod screen;

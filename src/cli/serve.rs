@@ -1,11 +1,20 @@
 //! `bootstorm serve`: only the embedded servers.
 
-use clap::Args;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
 
-use crate::scenario::Scenario;
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::RunError;
 use super::load::ScenarioArgs;
+use super::print;
+use super::text::elapsed;
+use crate::base::{Clock, Instant};
+use crate::protocol::lwm2m::ServerUri;
+use crate::scenario::Scenario;
+use crate::servers::{BootstrapCounts, Embedded, EmsCounts, ServerCounts, ServersError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,19 +32,91 @@ pub struct ServeArgs {
     scenario: ScenarioArgs,
 }
 
-pub(super) fn serve(args: ServeArgs) -> Result<(), RunError> {
-    execute(args.scenario.load()?)
-}
+/// How often the counts are printed.
+const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs both embedded servers at `servers.embedded.*_listen`, whatever `servers.bootstrap` and
-/// `servers.ems` say, until Ctrl-C: prints their URIs, then a line of counts every few seconds. The
-/// Bootstrap-Server hands out the URI of `servers.ems` if that is given, else where the EMS listens.
-///
-/// # Errors
-/// [`super::exit::Exit::Environment`] if a server cannot start.
-pub fn execute(scenario: Scenario) -> Result<(), RunError> {
-    Err(RunError::environment(
-        format!("{}: this build has no servers", scenario.name),
-        "`bootstorm check` shows what the scenario asks for",
-    ))
+/// `servers.ems` say, until SIGINT or SIGTERM: prints their URIs, then a line of counts every few
+/// seconds. The Bootstrap-Server hands out the URI of `servers.ems` if that is given, else where the EMS
+/// listens.
+pub(super) fn serve(args: ServeArgs) -> Result<(), RunError> {
+    let scenario = args.scenario.load()?;
+    let clock = Clock::start();
+    let help = "choose another port in `servers.embedded`, or port 0 for a free one";
+    let environment = |error: ServersError| RunError::environment(error.to_string(), help);
+    let servers = Embedded::start(scenario.both_servers(clock)).map_err(environment)?;
+    print(&uris(&scenario, &servers))?;
+    watch(&servers, clock)?;
+    print(&line(clock.now(), &servers.stop().counts))
+}
+
+fn uris(scenario: &Scenario, servers: &Embedded) -> String {
+    let shown = |address: Option<SocketAddr>| {
+        address.map(|address| ServerUri::coap(address).to_string()).unwrap_or_default()
+    };
+    let mut text = format!(
+        "bootstrap {}\nems       {}\n",
+        shown(servers.bootstrap_address()),
+        shown(servers.ems_address()),
+    );
+    if let Some(uri) = scenario.servers.ems.uri() {
+        text.push_str(&format!("the Bootstrap-Server hands out {uri}\n"));
+    }
+    text
+}
+
+/// Prints a line now and then until a signal comes.
+fn watch(servers: &Embedded, clock: Clock) -> Result<(), RunError> {
+    let failed = |error: io::Error| {
+        RunError::environment(format!("cannot wait for signals: {error}"), "try again with fewer descriptors in use")
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut lines = tokio::time::interval(LINE_EVERY);
+        lines.tick().await;
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => return Ok(()),
+                _ = terminate.recv() => return Ok(()),
+                _ = lines.tick() => print(&line(clock.now(), &servers.counts()))?,
+            }
+        }
+    })
+}
+
+fn line(now: Instant, counts: &ServerCounts) -> String {
+    let mut text = format!("{}", elapsed(now.since_origin()));
+    if let Some(BootstrapCounts { counters, traffic }) = &counts.bootstrap {
+        text.push_str(&format!(
+            "  bootstrap: {} requests, {} finished, {} failed, {} refused, {} in, {} out, {} noise",
+            counters.requests,
+            counters.finished,
+            counters.failed,
+            counters.refused,
+            traffic.received,
+            traffic.sent,
+            traffic.noise,
+        ));
+    }
+    if let Some(EmsCounts { counters, traffic }) = &counts.ems {
+        text.push_str(&format!(
+            "  ems: {} registered, {} registrations, {} updates, {} left, {} expired, {} refused, {} in, {} out, {} noise",
+            counters.registered,
+            counters.registrations,
+            counters.updates,
+            counters.deregistrations,
+            counters.expired,
+            counters.refused,
+            traffic.received,
+            traffic.sent,
+            traffic.noise,
+        ));
+    }
+    if counts.lost > 0 {
+        text.push_str(&format!("  LOST in the kernel or unsent: {}", counts.lost));
+    }
+    text.push('\n');
+    text
 }

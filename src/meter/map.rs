@@ -20,7 +20,7 @@ pub(super) fn event(event: client::Event, unreachable: Unreachable, now: Instant
         client::Event::Noise(kind) => Event::Noise(noise(kind)),
         client::Event::Stat(coap::Stat::Retransmitted) => Event::Retransmitted,
         client::Event::Stat(coap::Stat::Duplicate) => Event::Duplicate,
-        client::Event::Stat(coap::Stat::DedupEvicted) => Event::DedupEvicted,
+        client::Event::Stat(coap::Stat::DedupEvicted) => Event::DuplicateForgotten,
     }
 }
 

@@ -198,7 +198,7 @@ impl Meter {
                 self.open(link, SocketAddr::new(ip, uri.port), now);
                 None
             }
-            Host::Name(host) => Some(Output::Resolve { link, host, port: uri.port }),
+            Host::Name(host) => Some(Output::Resolve { link, host: host.into(), port: uri.port }),
         }
     }
 

@@ -5,8 +5,10 @@
 //! what the recorder counts.
 
 mod actor;
+mod device;
 mod map;
 mod meter;
 
 pub use actor::{Command, MeterActor, Remains, Surroundings};
+pub use device::factory;
 pub use meter::{Meter, Output, Unreachable};

@@ -46,6 +46,9 @@ pub enum Event {
     Retransmitted,
     /// A message was received again (RFC 7252 §4.5); its datagram is also a `Received`.
     Duplicate,
+    /// A message that might still be received again was forgotten for want of room (RFC 7252 §4.5): were
+    /// it to come, it would be taken for a new one.
+    DuplicateForgotten,
     /// An arrival became due and was started `late` after its planned instant.
     Started {
         /// Planned instant to start.

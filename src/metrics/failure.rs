@@ -22,6 +22,8 @@ pub enum FailureKind {
     RegistrationTimeout,
     /// The EMS answered the Register with a Reset.
     RegistrationReset,
+    /// The Register was answered with 2.01 and no Location-Path.
+    RegistrationNoLocation,
     /// No answer to the Update.
     UpdateTimeout,
     /// The EMS answered the Update with a Reset.
@@ -66,6 +68,7 @@ impl FailureKind {
             FailureKind::BootstrapNoAccount => ("bootstrap-no-account", None),
             FailureKind::RegistrationTimeout => ("registration-timeout", None),
             FailureKind::RegistrationReset => ("registration-reset", None),
+            FailureKind::RegistrationNoLocation => ("registration-no-location", None),
             FailureKind::UpdateTimeout => ("update-timeout", None),
             FailureKind::UpdateReset => ("update-reset", None),
             FailureKind::DeregistrationTimeout => ("deregistration-timeout", None),

@@ -58,6 +58,7 @@ impl Recorder {
             }
             Event::Retransmitted => counters.traffic.retransmitted += 1,
             Event::Duplicate => counters.traffic.duplicates += 1,
+            Event::DuplicateForgotten => counters.traffic.forgotten += 1,
             Event::Started { late } => {
                 counters.started += 1;
                 latencies.get_mut(Series::Lag(Lag::Start)).record(late);

@@ -48,6 +48,11 @@ impl States {
         states
     }
 
+    /// Meters counted by [`MeterState::index`].
+    pub fn of(counts: [i64; MeterState::COUNT]) -> Self {
+        States(counts)
+    }
+
     /// One meter goes from one state to another.
     pub(super) fn transition(&mut self, from: MeterState, to: MeterState) {
         self[from] -= 1;

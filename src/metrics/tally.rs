@@ -22,6 +22,8 @@ pub struct Traffic {
     pub retransmitted: u64,
     /// Messages received again.
     pub duplicates: u64,
+    /// Messages forgotten while they might still have been received again.
+    pub forgotten: u64,
 }
 
 /// How many requests of one kind met which fate.
@@ -57,6 +59,7 @@ impl Counters {
         self.traffic.received_bytes += other.traffic.received_bytes;
         self.traffic.retransmitted += other.traffic.retransmitted;
         self.traffic.duplicates += other.traffic.duplicates;
+        self.traffic.forgotten += other.traffic.forgotten;
         for (mine, theirs) in self.requests.iter_mut().zip(&other.requests) {
             mine.0.iter_mut().zip(theirs.0).for_each(|(mine, theirs)| *mine += theirs);
         }

@@ -168,6 +168,8 @@ pub struct TrafficFigures {
     pub retransmitted: u64,
     /// Messages received again.
     pub duplicates: u64,
+    /// Messages forgotten while they might still have been received again (bounded deduplication).
+    pub forgotten: u64,
     /// Datagrams the kernel dropped for want of receive buffer.
     pub kernel_drops: u64,
 }
@@ -357,8 +359,8 @@ impl Requests {
 
 impl TrafficFigures {
     fn new(traffic: Traffic, kernel_drops: u64) -> Self {
-        let Traffic { sent, sent_bytes, received, received_bytes, retransmitted, duplicates } = traffic;
-        TrafficFigures { sent, sent_bytes, received, received_bytes, retransmitted, duplicates, kernel_drops }
+        let Traffic { sent, sent_bytes, received, received_bytes, retransmitted, duplicates, forgotten } = traffic;
+        TrafficFigures { sent, sent_bytes, received, received_bytes, retransmitted, duplicates, forgotten, kernel_drops }
     }
 }
 

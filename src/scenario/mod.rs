@@ -6,6 +6,7 @@
 //!
 //! This room reads no file, resolves no host name and knows no clock: the shells do.
 
+mod configs;
 mod document;
 mod error;
 mod raw;
@@ -16,6 +17,7 @@ mod write;
 
 pub use document::Overrides;
 pub use error::ScenarioError;
+pub use configs::reachable;
 pub use resolved::{
     Coap, Embedded, Fleet, Goal, Local, PortRange, Retry, Run, Scenario, ServerChoice, Servers,
 };

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::base::{Seed, Span};
 use crate::fleet::arrivals::{ArrivalsConfig, Pace, Process, Schedule};
 use crate::fleet::endpoint::EndpointTemplate;
-use crate::protocol::lwm2m::Version;
+use crate::protocol::lwm2m::{Host, ServerUri, Version};
 
 use super::error::Fault;
 use super::raw::{Raw, RawArrivals, RawCoap, RawEmbedded, RawFleet, RawLocal, RawRetry, RawRun};
@@ -164,7 +164,7 @@ fn server(key: &str, text: Option<&str>, allow_remote: bool) -> Result<ServerCho
     let uri: ServerUri =
         parsed(key, text, "try \"coap://127.0.0.1:5683\", or leave it out for an embedded server")?;
     // What a name stands for is not known before it is resolved; the gate in `transport` asks then.
-    let literal = matches!(uri.host, super::Host::Ip(_));
+    let literal = matches!(uri.host, Host::Ip(_));
     if literal && !uri.is_loopback() && !allow_remote {
         return Err(Fault::new(key, quoted(text), "is not on this machine", ALLOW));
     }

@@ -101,3 +101,17 @@ pub struct EmsCounters {
     /// Registrations in force.
     pub registered: u64,
 }
+
+impl EmsCounters {
+    /// Adds another worker's counts.
+    pub fn add(&mut self, other: &EmsCounters) {
+        self.registrations += other.registrations;
+        self.replaced += other.replaced;
+        self.updates += other.updates;
+        self.deregistrations += other.deregistrations;
+        self.expired += other.expired;
+        self.refused += other.refused;
+        self.unknown_location += other.unknown_location;
+        self.registered += other.registered;
+    }
+}

@@ -1,0 +1,300 @@
+//! The main job: starts the servers, drives the fleet, shows it, writes what came of it.
+
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal as _};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::exit::RunError;
+use super::progress::{Phase, Progress};
+use super::run::RunOptions;
+use super::screen::Screen;
+use super::{machine, print};
+use crate::base::{Clock, Instant};
+use crate::fleet::{self, FleetError, FleetHealth, FleetOutcome};
+use crate::metrics::{self, MeterState, Snapshot, Stage, Totals};
+use crate::protocol::lwm2m::{Host, ServerUri};
+use crate::report::{
+    ClientRegistrations, GeneratorHealth, Goal, Inputs, OutDir, Registrations, Results, RunInfo, RunReport,
+    Seen, ServerCounts, text,
+};
+use crate::scenario::{Scenario, reachable};
+use crate::servers::{self, Embedded, Final};
+use crate::transport::{resolve, resources};
+
+/// Runs the fleet: starts the embedded servers, drives the meters, shows the progress on standard error,
+/// drains, writes the results and prints the summary on standard output.
+///
+/// # Errors
+/// Wrong input or a failing environment, with what happened and what to do about it. Whatever the fleet
+/// itself went through is in the report.
+pub fn execute(scenario: &Scenario, options: &RunOptions) -> Result<RunReport, RunError> {
+    let clock = Clock::start();
+    check_names(scenario)?;
+    check_descriptors(scenario)?;
+    let out = options.out.as_deref().map(open_out).transpose()?;
+    let servers = Embedded::start(scenario.embedded_config(clock)).map_err(environment(PORT_HELP))?;
+    let toml = scenario.to_toml();
+    let started_at = clock.origin_unix();
+    let begun = out.map(|out| out.begin(&toml, env!("CARGO_PKG_VERSION"), started_at)).transpose();
+    let mut results = begun.map_err(environment(OUT_HELP))?;
+
+    let outcome = drive(scenario, options, &servers, clock, &mut results)?;
+    let servers_uri = server_uris(scenario, &servers);
+    let report = conclude(scenario, options, outcome, servers.stop(), servers_uri, toml, started_at);
+    let (report, totals) = report;
+    if let Some(results) = results {
+        results.finish(&report, &totals).map_err(environment(OUT_HELP))?;
+    }
+    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let style = if colour { text::Style::Ansi } else { text::Style::Plain };
+    print(&text::summary(&report, style))?;
+    Ok(report)
+}
+
+const PORT_HELP: &str = "choose another port in `servers.embedded`, or port 0 for a free one";
+const OUT_HELP: &str = "give --out a folder that can be written and has room";
+const FLEET_HELP: &str = "see `bootstorm check` for what the scenario needs, and raise the limit it runs into";
+
+fn environment<E: std::fmt::Display>(help: &'static str) -> impl Fn(E) -> RunError {
+    move |error| RunError::environment(error.to_string(), help)
+}
+
+fn open_out(path: &Path) -> Result<OutDir, RunError> {
+    OutDir::create(path).map_err(environment(OUT_HELP))
+}
+
+/// Looks the configured names up, so that one that leads nowhere, or away from this machine without
+/// leave, is found before anything starts.
+fn check_names(scenario: &Scenario) -> Result<(), RunError> {
+    let configured = [("servers.bootstrap", &scenario.servers.bootstrap), ("servers.ems", &scenario.servers.ems)];
+    for (key, choice) in configured {
+        let Some(ServerUri { host: Host::Name(name), port }) = choice.uri() else { continue };
+        let found = resolve(name, *port).map_err(|error| {
+            let message = format!("{key}: the name {name} has no address: {error}");
+            RunError::environment(message, "give an address instead, or see that the name resolves")
+        })?;
+        let refused = found.iter().find_map(|address| scenario.gate().check(*address).err());
+        if let Some(refused) = refused {
+            let message = format!("{key} = \"coap://{name}:{port}\": {refused}");
+            return Err(RunError::input(message, "set allow_remote = true if that is what you want"));
+        }
+    }
+    Ok(())
+}
+
+/// Compares what the run needs with the limit, before it runs into it.
+fn check_descriptors(scenario: &Scenario) -> Result<(), RunError> {
+    let (needed, limit) = (scenario.plan().descriptors(), resources::descriptor_limit());
+    if needed > limit {
+        let message = format!("the run needs {needed} file descriptors and may have {limit}");
+        let help = "raise the limit (`ulimit -n`), or list `local.addresses`, so that meters share sockets";
+        return Err(RunError::environment(message, help));
+    }
+    Ok(())
+}
+
+fn drive(
+    scenario: &Scenario,
+    options: &RunOptions,
+    servers: &Embedded,
+    clock: Clock,
+    results: &mut Option<Results>,
+) -> Result<FleetOutcome, RunError> {
+    let bootstrap = scenario.servers.bootstrap.uri_or(servers.bootstrap_address());
+    let bootstrap = bootstrap.expect("a server that is not embedded has a URI");
+    let ems = scenario.servers.ems.uri_or(servers.ems_address());
+    let targets: Vec<SocketAddr> =
+        [Some(bootstrap.clone()), ems].into_iter().flatten().filter_map(|uri| uri.address()).collect();
+    let config = scenario.fleet_config(&bootstrap, targets, clock);
+    let mut screen = Screen::stderr(options.no_tui);
+    let mut next_show = Instant::ZERO;
+    // The first file that cannot be written any more; told at the end, when the figures are shown.
+    let mut broken = None;
+    let (_keep, commands) = mpsc::unbounded_channel();
+    let last_arrival = config.plan.schedule().nominal_span();
+    let observe = |totals: &mut Totals, health: &FleetHealth| {
+        totals.set_kernel_drops(health.kernel_drops + servers.counts().lost);
+        let finished = totals.take_finished();
+        if let Some(Err(error)) = results.as_mut().map(|results| results.seconds(&finished)) {
+            broken.get_or_insert(error);
+        }
+        let now = clock.now();
+        if now >= next_show {
+            next_show = now + screen.interval();
+            screen.show(&progress(&totals.snapshot(), last_arrival, scenario));
+        }
+    };
+    let outcome = fleet::run(config, commands, observe);
+    drop(screen);
+    if let Some(error) = broken {
+        return Err(environment(OUT_HELP)(error));
+    }
+    outcome.map_err(|FleetError::Environment(message)| RunError::environment(message, FLEET_HELP))
+}
+
+/// What the display shows of a snapshot.
+fn progress(snapshot: &Snapshot, last_arrival: Duration, scenario: &Scenario) -> Progress {
+    let held = snapshot.elapsed >= last_arrival + scenario.run.hold.duration();
+    let onboarding = snapshot.stage(Stage::Onboarding);
+    let quantiles = (Duration::from_micros(onboarding.p50_us), Duration::from_micros(onboarding.p99_us));
+    Progress {
+        phase: match snapshot.phase {
+            metrics::Phase::Starting => Phase::Starting,
+            metrics::Phase::Arriving => Phase::Arriving,
+            metrics::Phase::Holding if held => Phase::Settling,
+            metrics::Phase::Holding => Phase::Holding,
+            metrics::Phase::Draining | metrics::Phase::Finished => Phase::Draining,
+        },
+        elapsed: snapshot.elapsed,
+        due: snapshot.due as u32,
+        started: snapshot.started as u32,
+        meters: snapshot.meters as u32,
+        states: MeterState::ALL.iter().map(|state| (state.name(), snapshot.states[*state].max(0) as u64)).collect(),
+        registrations_per_second: snapshot.rates.onboarded,
+        sent_per_second: snapshot.rates.sent,
+        received_per_second: snapshot.rates.received,
+        onboarding: (onboarding.count > 0).then_some(quantiles),
+        failures: snapshot.failures.iter().map(|failure| (failure.kind.name(), failure.count)).collect(),
+        doubtful: snapshot.doubts.first().map(ToString::to_string),
+    }
+}
+
+/// The servers by name: where each is, as the report says it.
+fn server_uris(scenario: &Scenario, servers: &Embedded) -> [(&'static str, String); 2] {
+    let choices = &scenario.servers;
+    let uri = |uri: Option<ServerUri>| uri.map(|uri| uri.to_string()).unwrap_or_default();
+    [
+        ("bootstrap", uri(choices.bootstrap.uri_or(servers.bootstrap_address()))),
+        ("ems", uri(choices.ems.uri_or(servers.ems_address()))),
+    ]
+}
+
+fn conclude(
+    scenario: &Scenario,
+    options: &RunOptions,
+    outcome: FleetOutcome,
+    servers: Final,
+    uris: [(&'static str, String); 2],
+    scenario_toml: String,
+    started_at: Duration,
+) -> (RunReport, Totals) {
+    let mut outcome = outcome;
+    outcome.totals.set_kernel_drops(outcome.health.kernel_drops + servers.counts.lost);
+    let plan = scenario.plan();
+    let endpoint = |meter: u32| plan.endpoint(meter);
+    let embedded = servers.counts.bootstrap.is_some() || servers.counts.ems.is_some();
+    let report = RunReport::new(Inputs {
+        run: RunInfo {
+            scenario: scenario.name.clone(),
+            scenario_toml,
+            seed: scenario.run.seed.0,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at,
+            complete: outcome.complete,
+            machine: machine::describe(),
+        },
+        goal: Goal { registered: scenario.run.goal.needed(scenario.fleet.meters).into() },
+        strict: options.strict,
+        totals: &outcome.totals,
+        endpoint: &endpoint,
+        census: Some(outcome.census),
+        in_flight: outcome.in_flight,
+        servers: server_counts(&servers.counts, uris),
+        registrations: registrations(&outcome, servers.accepted, &endpoint),
+        generator: GeneratorHealth {
+            cpu_seconds: outcome.health.cpu.as_secs_f64(),
+            server_cpu_seconds: embedded.then(|| servers.counts.cpu.as_secs_f64()),
+            max_rss_bytes: resources::memory().map(|memory| memory.peak).unwrap_or_default(),
+        },
+    });
+    (report, outcome.totals)
+}
+
+fn registrations(
+    outcome: &FleetOutcome,
+    accepted: Option<BTreeMap<String, u32>>,
+    endpoint: &dyn Fn(u32) -> String,
+) -> Registrations {
+    let Some(accepted) = accepted else {
+        return Registrations::Unknown { reason: "the EMS is not embedded, so only its answers are known".into() };
+    };
+    let client = |(meter, (created, unanswered)): (&u32, &(u32, u32))| ClientRegistrations {
+        endpoint: endpoint(*meter),
+        created: (*created).into(),
+        unanswered: (*unanswered).into(),
+    };
+    Registrations::Known {
+        server: accepted.into_iter().map(|(endpoint, times)| (endpoint, times.into())).collect(),
+        clients: outcome.registrations.iter().map(client).collect(),
+    }
+}
+
+fn server_counts(counts: &servers::ServerCounts, uris: [(&'static str, String); 2]) -> Vec<ServerCounts> {
+    uris.into_iter()
+        .map(|(name, uri)| {
+            let seen = match name {
+                "bootstrap" => counts.bootstrap.as_ref().map(|counts| Seen {
+                    received: counts.traffic.received,
+                    sent: counts.traffic.sent,
+                    operations: bootstrap_operations(counts),
+                }),
+                _ => counts.ems.as_ref().map(|counts| Seen {
+                    received: counts.traffic.received,
+                    sent: counts.traffic.sent,
+                    operations: ems_operations(counts),
+                }),
+            };
+            ServerCounts { name: name.to_owned(), uri, seen }
+        })
+        .collect()
+}
+
+fn bootstrap_operations(counts: &servers::BootstrapCounts) -> BTreeMap<String, u64> {
+    let servers::BootstrapCounts { counters, traffic } = counts;
+    let mut operations = named([
+        ("requests", counters.requests),
+        ("refused", counters.refused),
+        ("discovers", counters.discovers),
+        ("deletes", counters.deletes),
+        ("writes", counters.writes),
+        ("command-errors", counters.command_errors),
+        ("finished", counters.finished),
+        ("failed", counters.failed),
+        ("restarted", counters.restarted),
+    ]);
+    operations.append(&mut traffic_operations(traffic));
+    operations
+}
+
+fn ems_operations(counts: &servers::EmsCounts) -> BTreeMap<String, u64> {
+    let servers::EmsCounts { counters, traffic } = counts;
+    let mut operations = named([
+        ("registrations", counters.registrations),
+        ("replaced", counters.replaced),
+        ("updates", counters.updates),
+        ("deregistrations", counters.deregistrations),
+        ("expired", counters.expired),
+        ("refused", counters.refused),
+        ("unknown-location", counters.unknown_location),
+        ("registered", counters.registered),
+    ]);
+    operations.append(&mut traffic_operations(traffic));
+    operations
+}
+
+fn traffic_operations(traffic: &crate::protocol::server::Traffic) -> BTreeMap<String, u64> {
+    named([
+        ("retransmitted", traffic.retransmitted),
+        ("duplicates", traffic.duplicates),
+        ("noise", traffic.noise),
+        ("evicted-peers", traffic.evicted_peers),
+    ])
+}
+
+fn named<const N: usize>(counts: [(&str, u64); N]) -> BTreeMap<String, u64> {
+    counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
+}

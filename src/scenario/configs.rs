@@ -1,0 +1,126 @@
+//! From a scenario to the rooms' own configurations.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use super::resolved::{PortRange, Scenario, ServerChoice};
+use crate::base::{Clock, Seed};
+use crate::fleet::FleetConfig;
+use crate::meter;
+use crate::protocol::client::{self, Backoff};
+use crate::protocol::coap::ContentFormat;
+use crate::protocol::lwm2m::ServerUri;
+use crate::protocol::server::{Account, BootstrapConfig, EmsConfig, RetryTerms, WriteLevel};
+use crate::servers::EmbeddedConfig;
+use crate::transport::{Gate, LocalAddresses};
+
+/// Peers an embedded server remembers beyond one for each meter: room for strangers.
+const SPARE_PEERS: usize = 100_000;
+
+impl Scenario {
+    /// What all meters share, given where their Bootstrap-Server is.
+    pub fn client_config(&self, bootstrap_server: &ServerUri) -> client::Config {
+        client::Config {
+            version: self.fleet.lwm2m,
+            transmission: Arc::new(self.coap.params()),
+            preferred_format: Some(ContentFormat::SENML_CBOR),
+            bootstrap_backoff: Backoff {
+                initial: self.retry.bootstrap_initial.duration(),
+                max: self.retry.bootstrap_max.duration(),
+            },
+            factory: meter::factory(&bootstrap_server.to_string(), self.fleet.hold_off.duration()),
+        }
+    }
+
+    /// Which of the embedded servers a run needs.
+    pub fn embedded_config(&self, clock: Clock) -> EmbeddedConfig {
+        let both = self.both_servers(clock);
+        EmbeddedConfig {
+            bootstrap: both.bootstrap.filter(|_| self.servers.bootstrap.is_embedded()),
+            ems: both.ems.filter(|_| self.servers.ems.is_embedded()),
+            ..both
+        }
+    }
+
+    /// Both embedded servers, whatever the scenario says of a run's.
+    pub fn both_servers(&self, clock: Clock) -> EmbeddedConfig {
+        let transmission = Arc::new(self.coap.params());
+        let max_peers = self.fleet.meters as usize + SPARE_PEERS;
+        let retry = &self.retry;
+        let account = Account {
+            // Filled in by the servers themselves where the EMS is embedded.
+            uri: self.servers.ems.uri().map(ServerUri::to_string).unwrap_or_default(),
+            short_server_id: self.servers.embedded.short_server_id,
+            lifetime: self.fleet.lifetime.duration(),
+            retry: Some(RetryTerms {
+                count: retry.retry_count,
+                timer: retry.retry_timer.duration(),
+                sequence_delay: retry.sequence_delay.duration(),
+                sequence_count: retry.sequence_count,
+            }),
+        };
+        let bootstrap = BootstrapConfig {
+            transmission: transmission.clone(),
+            account,
+            sequence: BootstrapConfig::SEQUENCE.to_vec(),
+            write_level: WriteLevel::Instance,
+            max_peers,
+        };
+        let embedded = &self.servers.embedded;
+        EmbeddedConfig {
+            bootstrap: Some((embedded.bootstrap_listen, bootstrap)),
+            ems: Some((embedded.ems_listen, EmsConfig { transmission, max_peers })),
+            workers: embedded.workers,
+            gate: self.gate(),
+            seed: self.run.seed,
+            clock,
+        }
+    }
+
+    /// The fleet, given where its Bootstrap-Server is and which addresses are known beforehand.
+    pub fn fleet_config(
+        &self,
+        bootstrap_server: &ServerUri,
+        targets: Vec<SocketAddr>,
+        clock: Clock,
+    ) -> FleetConfig {
+        let PortRange { first, last } = self.local.ports;
+        let local = LocalAddresses { addresses: self.local.addresses.clone(), ports: first..=last };
+        let seed: Seed = self.run.seed;
+        FleetConfig {
+            plan: self.plan(),
+            client: Arc::new(self.client_config(bootstrap_server)),
+            seed,
+            clock,
+            gate: self.gate(),
+            local: (!local.addresses.is_empty()).then_some(local),
+            targets,
+            hold: self.run.hold.duration(),
+            settle: self.run.settle.duration(),
+            drain: self.run.drain.duration(),
+            sabotage: Vec::new(),
+        }
+    }
+
+    /// Which destinations are allowed.
+    pub fn gate(&self) -> Gate {
+        Gate { allow_remote: self.allow_remote }
+    }
+}
+
+impl ServerChoice {
+    /// The URI meters use: the configured one, or where the embedded server listens.
+    pub fn uri_or(&self, embedded: Option<SocketAddr>) -> Option<ServerUri> {
+        self.uri().cloned().or_else(|| embedded.map(|address| ServerUri::coap(reachable(address))))
+    }
+}
+
+/// Where a server that listens at `address` is met on this machine.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
