@@ -1,5 +1,7 @@
 //! Micro-benches of the parts every datagram passes: `cargo bench --bench micro`.
 
+#[path = "micro/coap.rs"]
+mod coap;
 #[path = "micro/content.rs"]
 mod content;
 #[path = "micro/recorder.rs"]

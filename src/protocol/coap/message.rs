@@ -1,169 +1,352 @@
-//! stub: one CoAP message and its codec over coap-lite
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Type {
-    Con,
-    Non,
-    Ack,
-    Rst,
-}
+//! One CoAP message (RFC 7252 §3): built by its parts, read by its parts.
+//!
+//! How it is held inside is this file's and `codec`'s secret.
 
-/// class << 5 | detail; Display "2.05", Debug the same
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Code(pub u8);
-impl Code {
-    pub const EMPTY: Code = Code(0);
-    pub const GET: Code = Code(1);
-    pub const POST: Code = Code(2);
-    pub const PUT: Code = Code(3);
-    pub const DELETE: Code = Code(4);
-    pub const FETCH: Code = Code(5);
-    pub const PATCH: Code = Code(6);
-    pub const IPATCH: Code = Code(7);
-    pub const CREATED: Code = Code(0x41);
-    pub const DELETED: Code = Code(0x42);
-    pub const VALID: Code = Code(0x43);
-    pub const CHANGED: Code = Code(0x44);
-    pub const CONTENT: Code = Code(0x45);
-    pub const CONTINUE: Code = Code(0x5f);
-    pub const BAD_REQUEST: Code = Code(0x80);
-    pub const UNAUTHORIZED: Code = Code(0x81);
-    pub const BAD_OPTION: Code = Code(0x82);
-    pub const FORBIDDEN: Code = Code(0x83);
-    pub const NOT_FOUND: Code = Code(0x84);
-    pub const METHOD_NOT_ALLOWED: Code = Code(0x85);
-    pub const NOT_ACCEPTABLE: Code = Code(0x86);
-    pub const REQUEST_ENTITY_INCOMPLETE: Code = Code(0x88);
-    pub const PRECONDITION_FAILED: Code = Code(0x8c);
-    pub const REQUEST_ENTITY_TOO_LARGE: Code = Code(0x8d);
-    pub const UNSUPPORTED_CONTENT_FORMAT: Code = Code(0x8f);
-    pub const INTERNAL_SERVER_ERROR: Code = Code(0xa0);
-    pub const NOT_IMPLEMENTED: Code = Code(0xa1);
-    pub const SERVICE_UNAVAILABLE: Code = Code(0xa3);
-    pub fn is_request(self) -> bool {
-        self.0 >= 1 && self.0 < 32
-    }
-    pub fn is_response(self) -> bool {
-        (2..=5).contains(&(self.0 >> 5))
-    }
-    pub fn is_success(self) -> bool {
-        self.0 >> 5 == 2
-    }
-}
-impl std::fmt::Debug for Code {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{:02}", self.0 >> 5, self.0 & 31)
-    }
-}
-impl std::fmt::Display for Code {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{:02}", self.0 >> 5, self.0 & 31)
-    }
-}
+use std::collections::LinkedList;
+use std::fmt;
+use std::hash::Hasher as _;
 
+use coap_lite::{CoapOption, MessageType, Packet};
+use rustc_hash::FxHasher;
+
+use super::block::Block;
+use super::header::{Code, Token, Type};
+use super::options::{self, number};
+
+/// The number of a media type in the CoAP Content-Formats registry.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ContentFormat(pub u16);
+
 impl ContentFormat {
+    /// `text/plain; charset=utf-8`
     pub const TEXT: Self = Self(0);
+    /// `application/link-format`
     pub const LINK: Self = Self(40);
+    /// `application/octet-stream`
     pub const OPAQUE: Self = Self(42);
+    /// `application/senml+json`
     pub const SENML_JSON: Self = Self(110);
+    /// `application/senml+cbor`
     pub const SENML_CBOR: Self = Self(112);
+    /// `application/vnd.oma.lwm2m+tlv`
     pub const TLV: Self = Self(11542);
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub struct Token {
-    len: u8,
-    bytes: [u8; 8],
-}
-impl Token {
-    pub fn new(_b: &[u8]) -> Option<Token> {
-        todo!()
-    }
-    pub fn as_slice(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
-    }
+/// One CoAP message.
+///
+/// Type, message id and token of a message that is built here are set by the exchange layer when it is
+/// sent; of a received one they are as received. Its `Debug` tells the length of the payload, never the
+/// bytes: keys travel in there.
+#[derive(Clone)]
+pub struct Message {
+    pub(super) packet: Packet,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Malformed {
-    Todo,
-}
-
-#[derive(Clone, Debug)]
-pub struct Message {}
+/// Building.
 impl Message {
-    /// a CON request; type, mid, token are set by the exchange layer
-    pub fn request(_code: Code) -> Self {
-        todo!()
+    /// A Confirmable request with the method `code`.
+    pub fn request(code: Code) -> Self {
+        let mut packet = Packet::new();
+        packet.header.code = code.0.into();
+        Message { packet }
     }
-    pub fn response(_code: Code) -> Self {
-        todo!()
+
+    /// A response with `code`; whether it goes out in an acknowledgement is up to the exchange layer.
+    pub fn response(code: Code) -> Self {
+        Message::request(code)
     }
-    pub fn with_path(self, _segments: &[&str]) -> Self {
-        todo!()
+
+    /// With these Uri-Path segments after those it has; each at most 255 bytes (RFC 7252 §5.10).
+    pub fn with_path(mut self, segments: &[&str]) -> Self {
+        for segment in segments {
+            self.add(number::URI_PATH, segment.as_bytes().to_vec());
+        }
+        self
     }
-    pub fn with_query(self, _query: &str) -> Self {
-        todo!()
+
+    /// With one more Uri-Query item, `key=value` or a bare `key`; at most 255 bytes (RFC 7252 §5.10).
+    pub fn with_query(mut self, query: &str) -> Self {
+        self.add(number::URI_QUERY, query.as_bytes().to_vec());
+        self
     }
-    pub fn with_location(self, _segments: &[&str]) -> Self {
-        todo!()
+
+    /// With these Location-Path segments after those it has; each at most 255 bytes (RFC 7252 §5.10).
+    pub fn with_location(mut self, segments: &[&str]) -> Self {
+        for segment in segments {
+            self.add(number::LOCATION_PATH, segment.as_bytes().to_vec());
+        }
+        self
     }
-    pub fn with_content_format(self, _f: ContentFormat) -> Self {
-        todo!()
+
+    /// With this Content-Format.
+    pub fn with_content_format(mut self, format: ContentFormat) -> Self {
+        self.set_uint(number::CONTENT_FORMAT, u32::from(format.0));
+        self
     }
-    pub fn with_accept(self, _f: ContentFormat) -> Self {
-        todo!()
+
+    /// With this Accept.
+    pub fn with_accept(mut self, format: ContentFormat) -> Self {
+        self.set_uint(number::ACCEPT, u32::from(format.0));
+        self
     }
-    pub fn with_max_age(self, _seconds: u32) -> Self {
-        todo!()
+
+    /// With this Max-Age, in seconds.
+    pub fn with_max_age(mut self, seconds: u32) -> Self {
+        self.set_uint(number::MAX_AGE, seconds);
+        self
     }
-    pub fn with_payload(self, _payload: Vec<u8>) -> Self {
-        todo!()
+
+    /// With this payload, whatever its length: the exchange layer cuts it into blocks.
+    pub fn with_payload(mut self, payload: Vec<u8>) -> Self {
+        self.packet.payload = payload;
+        self
     }
+}
+
+/// Reading.
+impl Message {
+    /// Its type.
     pub fn kind(&self) -> Type {
-        todo!()
+        match self.packet.header.get_type() {
+            MessageType::Confirmable => Type::Con,
+            MessageType::NonConfirmable => Type::Non,
+            MessageType::Acknowledgement => Type::Ack,
+            MessageType::Reset => Type::Rst,
+        }
     }
+
+    /// Its method or response code.
     pub fn code(&self) -> Code {
-        todo!()
+        Code(self.packet.header.code.into())
     }
+
+    /// Its message id.
     pub fn mid(&self) -> u16 {
-        todo!()
+        self.packet.header.message_id
     }
+
+    /// Its token.
     pub fn token(&self) -> Token {
-        todo!()
+        Token::new(self.packet.get_token()).unwrap_or_default()
     }
-    /// Uri-Path segments that are valid UTF-8 (an invalid one makes the message malformed on decode)
+
+    /// The Uri-Path segments.
     pub fn path(&self) -> impl Iterator<Item = &str> {
-        std::iter::empty()
+        self.texts(number::URI_PATH)
     }
-    /// Uri-Query items
+
+    /// Whether the Uri-Path has exactly these segments.
+    pub fn path_is(&self, segments: &[&str]) -> bool {
+        self.values(number::URI_PATH).eq(segments.iter().map(|segment| segment.as_bytes()))
+    }
+
+    /// The Uri-Query items.
     pub fn queries(&self) -> impl Iterator<Item = &str> {
-        std::iter::empty()
+        self.texts(number::URI_QUERY)
     }
-    /// value of `key=value`; Some("") for a bare `key`
-    pub fn query(&self, _key: &str) -> Option<&str> {
-        todo!()
+
+    /// The value of the first Uri-Query item `key=value`; `Some("")` for a bare `key`.
+    pub fn query(&self, key: &str) -> Option<&str> {
+        self.queries().find_map(|item| match item.strip_prefix(key)? {
+            "" => Some(""),
+            rest => rest.strip_prefix('='),
+        })
     }
+
+    /// The Location-Path segments.
     pub fn location(&self) -> impl Iterator<Item = &str> {
-        std::iter::empty()
+        self.texts(number::LOCATION_PATH)
     }
+
+    /// The Content-Format.
     pub fn content_format(&self) -> Option<ContentFormat> {
-        todo!()
+        self.short(number::CONTENT_FORMAT).map(ContentFormat)
     }
+
+    /// The Accept.
     pub fn accept(&self) -> Option<ContentFormat> {
-        todo!()
+        self.short(number::ACCEPT).map(ContentFormat)
     }
+
+    /// The Max-Age in seconds; where it is missing the RFC's default of 60 is meant.
     pub fn max_age(&self) -> Option<u32> {
-        todo!()
+        self.uint(number::MAX_AGE)
     }
+
+    /// The Observe value (RFC 7641 §2): 0 registers and 1 deregisters, in a response a sequence number.
+    pub fn observe(&self) -> Option<u32> {
+        self.uint(number::OBSERVE)
+    }
+
+    /// The Block1 value: which part of the request's body this is. `None` also for the reserved size 7.
+    pub fn block1(&self) -> Option<Block> {
+        self.uint(number::BLOCK1).and_then(Block::from_uint)
+    }
+
+    /// The Block2 value: which part of the response's body this is, or is wanted. `None` also for the
+    /// reserved size 7.
+    pub fn block2(&self) -> Option<Block> {
+        self.uint(number::BLOCK2).and_then(Block::from_uint)
+    }
+
+    /// The Size1 value: bytes in the whole body of the request (RFC 7959 §4).
+    pub fn size1(&self) -> Option<u32> {
+        self.uint(number::SIZE1)
+    }
+
+    /// The Size2 value: bytes in the whole body of the response (RFC 7959 §4).
+    pub fn size2(&self) -> Option<u32> {
+        self.uint(number::SIZE2)
+    }
+
+    /// The payload; of a message that the exchange layer put together, the whole body.
     pub fn payload(&self) -> &[u8] {
-        todo!()
+        &self.packet.payload
     }
-    pub fn decode(_datagram: &[u8]) -> Result<Self, Malformed> {
-        todo!()
+
+    /// The number of the first critical option this endpoint does not recognise (RFC 7252 §5.4.1),
+    /// options of a wrong length and supernumerary ones included. The exchange layer has already refused
+    /// such messages.
+    pub fn unknown_critical(&self) -> Option<u16> {
+        options::unknown_critical(&self.packet)
     }
-    pub fn encode(&self) -> Vec<u8> {
-        todo!()
+}
+
+/// For the exchange layer.
+impl Message {
+    /// Sets what the exchange layer decides.
+    pub(super) fn address(&mut self, kind: Type, mid: u16, token: Token) {
+        self.packet.header.set_type(match kind {
+            Type::Con => MessageType::Confirmable,
+            Type::Non => MessageType::NonConfirmable,
+            Type::Ack => MessageType::Acknowledgement,
+            Type::Rst => MessageType::Reset,
+        });
+        self.packet.header.message_id = mid;
+        self.packet.set_token(token.as_slice().to_vec());
+    }
+
+    /// Whether a Block option asks for size 7 (RFC 7959 §2.2: to be answered with 4.00).
+    pub(super) fn has_reserved_block(&self) -> bool {
+        [number::BLOCK1, number::BLOCK2]
+            .into_iter()
+            .filter_map(|number| self.uint(number))
+            .any(|value| Block::from_uint(value).is_none())
+    }
+
+    pub(super) fn set_block1(&mut self, block: Block) {
+        self.set_uint(number::BLOCK1, block.to_uint());
+    }
+
+    pub(super) fn set_block2(&mut self, block: Block) {
+        self.set_uint(number::BLOCK2, block.to_uint());
+    }
+
+    /// Sets Size1; a body beyond 32 bits goes without.
+    pub(super) fn set_size1(&mut self, bytes: usize) {
+        if let Ok(bytes) = u32::try_from(bytes) {
+            self.set_uint(number::SIZE1, bytes);
+        }
+    }
+
+    /// Sets Size2; a body beyond 32 bits goes without.
+    pub(super) fn set_size2(&mut self, bytes: usize) {
+        if let Ok(bytes) = u32::try_from(bytes) {
+            self.set_uint(number::SIZE2, bytes);
+        }
+    }
+
+    pub(super) fn etag(&self) -> Option<&[u8]> {
+        self.values(number::ETAG).next()
+    }
+
+    pub(super) fn set_etag(&mut self, etag: &[u8]) {
+        self.set(number::ETAG, etag.to_vec());
+    }
+
+    /// Removes what belongs to a single block, or to an observation, and not to the body.
+    pub(super) fn clear_block_options(&mut self) {
+        for number in PER_BLOCK {
+            self.packet.clear_option(CoapOption::from(number));
+        }
+    }
+
+    pub(super) fn take_payload(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.packet.payload)
+    }
+
+    pub(super) fn set_payload(&mut self, payload: Vec<u8>) {
+        self.packet.payload = payload;
+    }
+
+    /// Whether it is nothing but a code (and an echo of Block1, which its request tells anyway).
+    pub(super) fn is_bare(&self) -> bool {
+        let bare = |(number, values): (&u16, &LinkedList<_>)| *number == number::BLOCK1 || values.is_empty();
+        self.packet.payload.is_empty() && self.packet.options().all(bare)
+    }
+
+    /// The same for all blocks of one body: method and options without those of the single block.
+    pub(super) fn body_key(&self) -> u64 {
+        let mut hasher = FxHasher::default();
+        hasher.write_u8(self.code().0);
+        for (number, values) in self.packet.options().filter(|(number, _)| !PER_BLOCK.contains(number)) {
+            for value in values {
+                hasher.write_u16(*number);
+                hasher.write_usize(value.len());
+                hasher.write(value);
+            }
+        }
+        hasher.finish()
+    }
+
+    fn values(&self, number: u16) -> impl Iterator<Item = &[u8]> {
+        self.packet.get_option(CoapOption::from(number)).into_iter().flatten().map(Vec::as_slice)
+    }
+
+    /// Text values. Decoding refused what is not UTF-8, so none is left out here.
+    fn texts(&self, number: u16) -> impl Iterator<Item = &str> {
+        self.values(number).filter_map(|value| std::str::from_utf8(value).ok())
+    }
+
+    fn uint(&self, number: u16) -> Option<u32> {
+        options::uint(number, self.values(number).next()?)
+    }
+
+    fn short(&self, number: u16) -> Option<u16> {
+        self.uint(number).and_then(|value| u16::try_from(value).ok())
+    }
+
+    fn add(&mut self, number: u16, value: Vec<u8>) {
+        self.packet.add_option(CoapOption::from(number), value);
+    }
+
+    fn set(&mut self, number: u16, value: Vec<u8>) {
+        self.packet.set_option(CoapOption::from(number), LinkedList::from([value]));
+    }
+
+    fn set_uint(&mut self, number: u16, value: u32) {
+        self.set(number, options::uint_bytes(value));
+    }
+}
+
+/// Options of a single block (RFC 7959 §2.1, §4), and Observe, which only the first request of a
+/// block-wise transfer carries (RFC 7959 §2.6).
+const PER_BLOCK: [u16; 5] = [number::OBSERVE, number::BLOCK2, number::BLOCK1, number::SIZE2, number::SIZE1];
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {} mid {:04x} token {:?}", self.kind(), self.code(), self.mid(), self.token())?;
+        self.path().try_for_each(|segment| write!(f, " /{segment}"))?;
+        self.queries().try_for_each(|query| write!(f, " ?{query}"))?;
+        self.location().try_for_each(|segment| write!(f, " location /{segment}"))?;
+        if let Some(format) = self.content_format() {
+            write!(f, " format {}", format.0)?;
+        }
+        for (name, block) in [("block1", self.block1()), ("block2", self.block2())] {
+            if let Some(Block { num, more, .. }) = block {
+                write!(f, " {name} {num}/{}/{}", u8::from(more), block.map_or(0, Block::size))?;
+            }
+        }
+        write!(f, " payload {} B", self.payload().len())
     }
 }

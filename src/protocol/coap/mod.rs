@@ -1,9 +1,33 @@
-//! CoAP (RFC 7252) without sockets: messages, the exchange layer with one peer, block-wise transfer.
+//! CoAP (RFC 7252) without sockets: messages, the exchange layer with one peer, block-wise transfer
+//! (RFC 7959).
+//!
+//! [`Exchange`] is the front: a request goes in, a response or a failure comes out, and whatever the
+//! network does in between (loss, duplicates, reordering, bodies in blocks) stays inside. It never opens
+//! a socket, reads a clock or draws randomness it was not given.
 
+mod answering;
+mod asking;
+mod block;
+mod bodies;
+mod codec;
+mod dedup;
+mod event;
 mod exchange;
+mod header;
 mod message;
+mod options;
+mod outgoing;
 mod params;
+mod transfer;
+mod transmission;
 
-pub use exchange::{Event, Exchange, Failure, Handle, Noise, Output, Reason, Received, Stat};
-pub use message::{Code, ContentFormat, Malformed, Message, Token, Type};
-pub use params::Params;
+#[cfg(test)]
+mod tests;
+
+pub use block::Block;
+pub use codec::Malformed;
+pub use event::{Event, Failure, Handle, Noise, Output, Progress, Reason, Received, Stat};
+pub use exchange::Exchange;
+pub use header::{Code, Token, Type};
+pub use message::{ContentFormat, Message};
+pub use params::{Params, ParamsError};

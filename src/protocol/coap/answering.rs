@@ -1,0 +1,229 @@
+//! The answering half of [`Exchange`]: requests of the peer and our responses (RFC 7252 §4.5, §5.2,
+//! RFC 7959).
+
+use super::block::{Block, size_of_szx};
+use super::dedup::{Evicted, Key, Seen, Stage};
+use super::event::{Event, Noise, Received, Stat};
+use super::exchange::Exchange;
+use super::header::{self, Code, Token, Type};
+use super::message::Message;
+use super::transmission::Transmission;
+use crate::base::Instant;
+
+/// Separate responses that may wait for their acknowledgement at the same time; those beyond it go out
+/// as Non-confirmable, which RFC 7252 §5.2.2 leaves open, so that a mute peer cannot pile them up.
+const MAX_RESPONSES: usize = 16;
+
+impl Exchange {
+    /// Answers a request: in the acknowledgement while there is none yet, on its own afterwards; a
+    /// Non-confirmable request by a Non-confirmable response. In blocks if the payload is larger than
+    /// [`Params::block_size`](super::Params::block_size), or than the peer asked for.
+    pub fn respond(&mut self, to: Received, response: Message, now: Instant) {
+        let request = to.message;
+        let response = self.cut(&request, response, now);
+        self.answer(&request, response, None, now);
+    }
+
+    /// Takes a request.
+    pub(super) fn on_request(&mut self, request: Message, now: Instant) {
+        let key = Key::of(&request);
+        let lifetime = self.params.exchange_lifetime();
+        let mut repeated = false;
+        if let Some((stage, cached)) = self.seen.find(key, now, lifetime) {
+            let cached = cached.map(<[u8]>::to_vec);
+            self.stat(Stat::Duplicate);
+            repeated = stage == Stage::Again;
+            if !repeated {
+                self.replay(&request, stage, cached);
+                return;
+            }
+        }
+        if request.unknown_critical().is_some() {
+            // RFC 7252 §5.4.1: 4.02 for a Confirmable request, silence for another.
+            self.noise(Noise::CriticalOption);
+            if request.kind() == Type::Con {
+                self.refuse(&request, Code::BAD_OPTION, now);
+            }
+            return;
+        }
+        if request.has_reserved_block() {
+            // RFC 7959 §2.2.
+            self.refuse(&request, Code::BAD_REQUEST, now);
+            return;
+        }
+        let Some(request) = self.assembled(request, now) else { return };
+        if self.served(&request, now) {
+            return;
+        }
+        let stage = if request.kind() == Type::Con { Stage::Open } else { Stage::Silent };
+        self.remember(key, stage, None, now);
+        self.event(Event::Request(Received { message: request, repeated }));
+    }
+
+    /// Gives a duplicate what the first one got.
+    fn replay(&mut self, request: &Message, stage: Stage, cached: Option<Vec<u8>>) {
+        match stage {
+            Stage::Acknowledged => self.send(header::empty(Type::Ack, request.mid())),
+            Stage::Code(code) => {
+                let mut response = Message::response(code);
+                self.echo_block1(request, &mut response);
+                response.address(Type::Ack, request.mid(), request.token());
+                self.send(response.encode());
+            }
+            Stage::Cached => cached.into_iter().for_each(|datagram| self.send(datagram)),
+            // The answer is on its way, or the message was Non-confirmable (RFC 7252 §4.3).
+            Stage::Open | Stage::Silent | Stage::Again => {}
+        }
+    }
+
+    /// The request with its whole body; `None` if this was a part of it, which is answered then.
+    fn assembled(&mut self, mut request: Message, now: Instant) -> Option<Message> {
+        let Some(block) = request.block1().filter(|block| block.num > 0 || block.more) else {
+            return Some(request);
+        };
+        let bodies = self.bodies.get_or_insert_default();
+        let answer = bodies.take(&mut request, block, &self.params, now);
+        self.bodies.take_if(|bodies| bodies.is_empty());
+        match answer {
+            None => Some(request),
+            Some(response) => {
+                let stage = Stage::Code(response.code());
+                self.answer_now(&request, response, stage, now);
+                None
+            }
+        }
+    }
+
+    /// Whether the request asked for a further block of a body of ours, and got it.
+    fn served(&mut self, request: &Message, now: Instant) -> bool {
+        let Some(wanted) = request.block2().filter(|block| block.num > 0) else { return false };
+        let wanted = self.limited(wanted);
+        let bodies = self.bodies.as_mut();
+        let block = bodies.and_then(|bodies| bodies.serve(request, wanted, &self.params, now));
+        let response = match block {
+            Some(block) => block,
+            // Made anew by whoever answers requests; what is not safe must not be done again for it.
+            None if request.code().is_safe() => return false,
+            None => Message::response(Code::REQUEST_ENTITY_INCOMPLETE),
+        };
+        self.answer_now(request, response, Stage::Again, now);
+        true
+    }
+
+    /// Fits a response to the block options of its request (RFC 7959 §2.3, §2.4).
+    fn cut(&mut self, request: &Message, mut response: Message, now: Instant) -> Message {
+        self.echo_block1(request, &mut response);
+        let asked = request.block2();
+        let wanted = asked.unwrap_or(Block { num: 0, more: false, szx: self.params.szx() });
+        let wanted = self.limited(wanted);
+        let len = response.payload().len();
+        if wanted.num == 0 && len <= wanted.size() {
+            if asked.is_some() && response.code().is_success() {
+                response.set_block2(wanted);
+            }
+            return response;
+        }
+        if !response.code().is_success() && len <= wanted.size() {
+            return response;
+        }
+        if !Block::fits(len, wanted.szx) {
+            return Message::response(Code::INTERNAL_SERVER_ERROR);
+        }
+        let bodies = self.bodies.get_or_insert_default();
+        bodies.hand_out(request, response, wanted, &self.params, now)
+    }
+
+    /// Names in a success the block of the request's body that it answers, with the size we would rather
+    /// have (RFC 7959 §2.3).
+    fn echo_block1(&self, request: &Message, response: &mut Message) {
+        if let (Some(block), true) = (request.block1(), response.code().is_success()) {
+            let more = response.code() == Code::CONTINUE;
+            response.set_block1(Block { num: block.num, more, szx: block.szx.min(self.params.szx()) });
+        }
+    }
+
+    /// The wanted block, or the part at its beginning if we use smaller ones (RFC 7959 §2.4).
+    fn limited(&self, wanted: Block) -> Block {
+        let szx = wanted.szx.min(self.params.szx());
+        Block { num: (wanted.offset() / size_of_szx(szx)) as u32, more: false, szx }
+    }
+
+    /// Answers a request with a bare code, without giving it out.
+    fn refuse(&mut self, request: &Message, code: Code, now: Instant) {
+        self.answer_now(request, Message::response(code), Stage::Code(code), now);
+    }
+
+    /// Answers a request that is not given out; a Confirmable one is remembered as `stage`.
+    fn answer_now(&mut self, request: &Message, mut response: Message, stage: Stage, now: Instant) {
+        self.echo_block1(request, &mut response);
+        let open = if request.kind() == Type::Con { Stage::Open } else { Stage::Silent };
+        self.remember(Key::of(request), open, None, now);
+        self.answer(request, response, Some(stage), now);
+    }
+
+    /// Sends the answer to a request, and remembers it: as `stage`, or as what suits it.
+    fn answer(&mut self, request: &Message, mut response: Message, stage: Option<Stage>, now: Instant) {
+        self.last_activity = now;
+        let (mid, token) = (request.mid(), request.token());
+        if request.kind() == Type::Non {
+            let mid = self.fresh_mid();
+            response.address(Type::Non, mid, token);
+            self.send(response.encode());
+            return;
+        }
+        let key = Key::of(request);
+        if self.seen.is_open(key) {
+            response.address(Type::Ack, mid, token);
+            let datagram = response.encode();
+            let (stage, cached) = match stage {
+                Some(stage) => (stage, None),
+                None => Seen::memory_of(request, &response, &datagram),
+            };
+            self.seen.answered(key, stage, cached);
+            self.send(datagram);
+        } else {
+            // An Empty acknowledgement went out; the duplicates of the request get it again.
+            self.separate(response, token, now);
+        }
+    }
+
+    /// Sends a response on its own (RFC 7252 §5.2.2).
+    fn separate(&mut self, mut response: Message, token: Token, now: Instant) {
+        let mid = self.fresh_mid();
+        if self.responses.len() >= MAX_RESPONSES {
+            response.address(Type::Non, mid, token);
+            self.send(response.encode());
+            return;
+        }
+        response.address(Type::Con, mid, token);
+        let datagram = response.encode();
+        let transmission = Transmission::start(mid, datagram.clone(), &self.params, &mut self.rng, now);
+        self.responses.push(transmission);
+        self.send(datagram);
+    }
+
+    /// Ends a separate response; false if there is none with this message id.
+    pub(super) fn end_response(&mut self, mid: u16) -> bool {
+        let Some(at) = self.responses.iter().position(|response| response.mid == mid) else { return false };
+        self.remove_response(at);
+        true
+    }
+
+    pub(super) fn remove_response(&mut self, at: usize) {
+        self.responses.swap_remove(at);
+        if self.responses.is_empty() {
+            self.responses = Vec::new();
+        }
+    }
+
+    pub(super) fn remember(&mut self, key: Key, stage: Stage, cached: Option<Vec<u8>>, now: Instant) {
+        match self.seen.insert(key, stage, cached, now, self.params.exchange_lifetime()) {
+            None => {}
+            Some(Evicted::Answered) => self.stat(Stat::DedupEvicted),
+            Some(Evicted::Open(mid)) => {
+                self.send(header::empty(Type::Ack, mid));
+                self.stat(Stat::DedupEvicted);
+            }
+        }
+    }
+}

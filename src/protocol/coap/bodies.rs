@@ -1,0 +1,177 @@
+//! The answering side of a block-wise transfer (RFC 7959): request bodies that come in by Block1 are put
+//! together, response bodies too large for one datagram are handed out by Block2.
+//!
+//! One body each way and per peer is kept, for a while after it was last touched; a peer cannot make it
+//! more.
+
+use std::hash::Hasher as _;
+
+use rustc_hash::FxHasher;
+
+use super::block::Block;
+use super::header::Code;
+use super::message::Message;
+use super::params::Params;
+use crate::base::Instant;
+
+/// The bodies of one peer. Boxed where it is kept, since most peers never need it.
+#[derive(Default)]
+pub(super) struct Bodies {
+    assembly: Option<Assembly>,
+    serving: Option<Serving>,
+}
+
+/// A request body that is coming in.
+struct Assembly {
+    /// Of which request.
+    key: u64,
+    body: Vec<u8>,
+    until: Instant,
+}
+
+/// A response body that is being fetched.
+struct Serving {
+    /// Of which request.
+    key: u64,
+    /// The response without its body.
+    head: Message,
+    body: Vec<u8>,
+    until: Instant,
+}
+
+impl Bodies {
+    /// Takes one block of a request's body. `None` when that makes the request whole; otherwise what to
+    /// answer, and the request is left without payload.
+    pub fn take(
+        &mut self,
+        request: &mut Message,
+        block: Block,
+        params: &Params,
+        now: Instant,
+    ) -> Option<Message> {
+        let key = request.body_key();
+        let payload = request.take_payload();
+        if block.more && payload.len() != block.size() {
+            // RFC 7959 §2.3: only the last block may be short.
+            return Some(Message::response(Code::BAD_REQUEST));
+        }
+        if request.size1().is_some_and(|size| size as usize > params.max_body) {
+            return Some(too_large(params));
+        }
+        let mut assembly = match self.assembly.take() {
+            // §2.5: number 0 begins anew, whatever came before.
+            _ if block.num == 0 => Assembly { key, body: Vec::new(), until: now },
+            Some(assembly) if assembly.key == key && assembly.body.len() == block.offset() => assembly,
+            // §2.9.2: not the block that follows. What was collected so far stays as it is.
+            other => {
+                self.assembly = other;
+                return Some(Message::response(Code::REQUEST_ENTITY_INCOMPLETE));
+            }
+        };
+        if assembly.body.len() + payload.len() > params.max_body {
+            return Some(too_large(params));
+        }
+        assembly.body.extend_from_slice(&payload);
+        if block.more {
+            assembly.until = now + params.exchange_lifetime();
+            self.assembly = Some(assembly);
+            return Some(Message::response(Code::CONTINUE));
+        }
+        request.set_payload(assembly.body);
+        None
+    }
+
+    /// The block `request` asks for, if it is of the body being handed out.
+    pub fn serve(
+        &mut self,
+        request: &Message,
+        wanted: Block,
+        params: &Params,
+        now: Instant,
+    ) -> Option<Message> {
+        let key = request.body_key();
+        let serving = self.serving.as_mut().filter(|serving| serving.key == key)?;
+        serving.until = now + params.exchange_lifetime();
+        Some(serving.block(wanted))
+    }
+
+    /// Begins to hand out the body of `response`, with the block that `wanted` asks for.
+    pub fn hand_out(
+        &mut self,
+        request: &Message,
+        mut response: Message,
+        wanted: Block,
+        params: &Params,
+        now: Instant,
+    ) -> Message {
+        let body = response.take_payload();
+        if response.etag().is_none() {
+            // RFC 7959 §2.4: tells the blocks of this body from those of one made anew later.
+            let mut hasher = FxHasher::default();
+            hasher.write(&body);
+            response.set_etag(&hasher.finish().to_be_bytes()[..4]);
+        }
+        let until = now + params.exchange_lifetime();
+        let serving = Serving { key: request.body_key(), head: response, body, until };
+        self.serving.insert(serving).block(wanted)
+    }
+
+    /// When something kept here can go.
+    pub fn next_expiry(&self) -> Option<Instant> {
+        let assembly = self.assembly.as_ref().map(|assembly| assembly.until);
+        let serving = self.serving.as_ref().map(|serving| serving.until);
+        assembly.into_iter().chain(serving).min()
+    }
+
+    /// Drops what nobody touched for long enough.
+    pub fn expire(&mut self, now: Instant) {
+        self.assembly.take_if(|assembly| assembly.until <= now);
+        self.serving.take_if(|serving| serving.until <= now);
+    }
+
+    /// Whether nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.assembly.is_none() && self.serving.is_none()
+    }
+
+    /// Bytes in the bodies.
+    #[cfg(test)]
+    pub fn heap(&self) -> usize {
+        self.assembly.as_ref().map_or(0, |assembly| assembly.body.capacity())
+            + self.serving.as_ref().map_or(0, |serving| serving.body.capacity())
+    }
+
+    /// Whether a request body is coming in.
+    pub fn is_assembling(&self) -> bool {
+        self.assembly.is_some()
+    }
+}
+
+impl Serving {
+    fn block(&self, wanted: Block) -> Message {
+        let offset = wanted.offset();
+        if offset >= self.body.len() {
+            return Message::response(Code::BAD_REQUEST);
+        }
+        let block = Block::at(offset, wanted.szx, self.body.len());
+        let end = self.body.len().min(offset + block.size());
+        let mut response = self.head.clone();
+        if block.num > 0 {
+            // RFC 7959 §3.3, §2.6: the echo of Block1 and Observe come with the first block only.
+            response.clear_block_options();
+        }
+        response.set_block2(block);
+        if block.num == 0 {
+            response.set_size2(self.body.len());
+        }
+        response.set_payload(self.body[offset..end].to_vec());
+        response
+    }
+}
+
+/// 4.13 with the largest size that would do (RFC 7959 §2.9.3).
+fn too_large(params: &Params) -> Message {
+    let mut response = Message::response(Code::REQUEST_ENTITY_TOO_LARGE);
+    response.set_size1(params.max_body);
+    response
+}

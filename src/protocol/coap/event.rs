@@ -1,0 +1,144 @@
+//! What an exchange tells its owner, in closed enums that can be counted by.
+
+use std::fmt;
+
+use super::codec::Malformed;
+use super::header::Code;
+use super::message::Message;
+use crate::base::Instant;
+
+/// One request given to [`Exchange::request`](super::Exchange::request). Unique within its exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Handle(pub u32);
+
+/// A request from the peer, whole (blocks already put together), to be answered by
+/// [`Exchange::respond`](super::Exchange::respond).
+#[derive(Debug)]
+pub struct Received {
+    /// The request.
+    pub message: Message,
+    /// Whether this is a duplicate of a request that was answered before and, being idempotent, may be
+    /// handled again (RFC 7252 §4.5). Answer it like the first.
+    pub repeated: bool,
+}
+
+/// What an exchange wants done. Its `Debug` tells the length of a datagram, not its bytes.
+pub enum Output {
+    /// Send this datagram to the peer.
+    Send(Vec<u8>),
+    /// Take note of this.
+    Event(Event),
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Output::Send(datagram) => write!(f, "Send({} B)", datagram.len()),
+            Output::Event(event) => write!(f, "Event({event:?})"),
+        }
+    }
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// Answer it with [`Exchange::respond`](super::Exchange::respond), now or later: an Empty acknowledgement goes out by itself
+    /// if it is not answered within [`Params::separate_ack_delay`](super::Params::separate_ack_delay).
+    Request(Received),
+    /// A request of ours was answered, by whatever code.
+    Response {
+        /// Which request.
+        handle: Handle,
+        /// The response, its body put together.
+        message: Message,
+        /// When the request was first sent (of a block-wise one: its first block).
+        sent: Instant,
+        /// Datagrams sent for it, retransmissions and all blocks included.
+        transmissions: u32,
+    },
+    /// A request of ours will not be answered.
+    Failed {
+        /// Which request.
+        handle: Handle,
+        /// Why.
+        why: Failure,
+    },
+    /// Something came in that belongs to nothing, and was dropped.
+    Noise(Noise),
+    /// Something worth counting.
+    Stat(Stat),
+}
+
+/// Why a request was not answered. Every request ends in one [`Event::Response`] or one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// No acknowledgement after the last retransmission, or no response within EXCHANGE_LIFETIME after
+    /// an Empty acknowledgement.
+    Timeout,
+    /// The peer sent a Reset.
+    Reset,
+    /// [`Exchange::abandon`](super::Exchange::abandon).
+    Abandoned,
+    /// The block-wise transfer broke: by the response with this code, or, with 4.13, because the body is
+    /// larger than [`Params::max_body`](super::Params::max_body) or block numbers allow.
+    Blockwise(Code),
+}
+
+/// What came in and was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Noise {
+    /// Not a CoAP message; a Confirmable one was rejected with a Reset (RFC 7252 §4.2).
+    Malformed(Malformed),
+    /// A message with a critical option that is not recognised: a Confirmable request was answered with
+    /// 4.02, a Confirmable response was reset, others were dropped (RFC 7252 §5.4.1).
+    CriticalOption,
+    /// An acknowledgement of nothing that waits for one; often a late duplicate.
+    UnmatchedAck,
+    /// A response to nothing that waits for one; a Confirmable one was reset.
+    UnmatchedResponse,
+    /// A Reset of nothing that could be reset.
+    UnmatchedReset,
+    /// A Confirmable Empty message, answered with a Reset (RFC 7252 §4.3).
+    Ping,
+}
+
+/// What is worth counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stat {
+    /// A Confirmable message was sent again; the datagram follows.
+    Retransmitted,
+    /// A duplicate came in.
+    Duplicate,
+    /// A message was forgotten early to make room: its duplicate would not be recognised.
+    DedupEvicted,
+    /// A separate response was reset by the peer.
+    ResponseReset,
+    /// A separate response was never acknowledged, and given up.
+    ResponseUnacknowledged,
+}
+
+/// What a deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A Confirmable message is sent again or given up.
+    Retransmit,
+    /// The separate response to an acknowledged request is no longer awaited.
+    AwaitResponse,
+    /// A request of the peer must be acknowledged though its answer is not ready.
+    SeparateAck,
+    /// Memory of past messages, or of a body, is given back.
+    Forget,
+    /// A queued request can start, because another was abandoned.
+    Start,
+}
+
+/// How a request of ours is getting on, for showing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Datagrams sent for it so far.
+    pub transmissions: u32,
+    /// When it is sent again or given up; `None` while it waits for its turn.
+    pub next: Option<Instant>,
+    /// Whether the peer acknowledged it and the response will come separately.
+    pub acknowledged: bool,
+}
