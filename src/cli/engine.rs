@@ -21,7 +21,7 @@ use crate::report::{
     ClientRegistrations, GeneratorHealth, Goal, Inputs, OutDir, Registrations, Results, RunInfo, RunReport,
     Seen, ServerCounts, text,
 };
-use crate::scenario::{Scenario, reachable};
+use crate::scenario::Scenario;
 use crate::servers::{self, Embedded, Final};
 use crate::transport::{resolve, resources};
 

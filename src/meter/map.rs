@@ -21,6 +21,10 @@ pub(super) fn event(event: client::Event, unreachable: Unreachable, now: Instant
         client::Event::Stat(coap::Stat::Retransmitted) => Event::Retransmitted,
         client::Event::Stat(coap::Stat::Duplicate) => Event::Duplicate,
         client::Event::Stat(coap::Stat::DedupEvicted) => Event::DuplicateForgotten,
+        // The server knows its answer or does not want it: nothing the meter could do about it.
+        client::Event::Stat(coap::Stat::ResponseReset | coap::Stat::ResponseUnacknowledged) => {
+            Event::Noise(NoiseKind::Unexpected)
+        }
     }
 }
 
@@ -111,6 +115,6 @@ fn noise(noise: coap::Noise) -> NoiseKind {
         coap::Noise::UnmatchedResponse => NoiseKind::UnmatchedResponse,
         coap::Noise::UnmatchedReset => NoiseKind::UnmatchedReset,
         coap::Noise::Ping => NoiseKind::Ping,
-        _ => NoiseKind::Unexpected,
+        coap::Noise::CriticalOption => NoiseKind::Unexpected,
     }
 }

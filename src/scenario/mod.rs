@@ -17,7 +17,6 @@ mod write;
 
 pub use document::Overrides;
 pub use error::ScenarioError;
-pub use configs::reachable;
 pub use resolved::{
     Coap, Embedded, Fleet, Goal, Local, PortRange, Retry, Run, Scenario, ServerChoice, Servers,
 };

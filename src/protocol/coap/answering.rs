@@ -24,6 +24,12 @@ impl Exchange {
         self.answer(&request, response, None, now);
     }
 
+    /// Lets a request go unanswered and forgets that it came: when the peer sends it again, it is given out
+    /// again.
+    pub fn ignore(&mut self, received: Received) {
+        self.seen.disregard(Key::of(&received.message));
+    }
+
     /// Takes a request.
     pub(super) fn on_request(&mut self, request: Message, now: Instant) {
         let key = Key::of(&request);

@@ -116,6 +116,11 @@ impl Seen {
         true
     }
 
+    /// Forgets an open request, as if it had not come.
+    pub fn disregard(&mut self, key: Key) {
+        self.entries.retain(|entry| entry.key != key || entry.stage != Stage::Open);
+    }
+
     /// Whether this request waits for an answer and no acknowledgement went out.
     pub fn is_open(&self, key: Key) -> bool {
         self.entries.iter().any(|entry| entry.key == key && entry.stage == Stage::Open)
