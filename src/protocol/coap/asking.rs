@@ -11,7 +11,9 @@ use crate::base::Instant;
 
 impl Exchange {
     /// Sends a Confirmable request, at once or when NSTART allows, in blocks if its payload is larger
-    /// than [`Params::block_size`](super::Params::block_size). Ends in exactly one [`Event::Response`] or [`Event::Failed`].
+    /// than [`Params::block_size`](super::Params::block_size) (and then one after another).
+    ///
+    /// Ends in exactly one [`Event::Response`] or [`Event::Failed`].
     pub fn request(&mut self, request: Message, now: Instant) -> Handle {
         let handle = Handle(self.next_handle);
         self.next_handle = self.next_handle.wrapping_add(1);
@@ -92,8 +94,19 @@ impl Exchange {
     }
 
     /// The first queued request, if NSTART allows one more.
+    ///
+    /// An upload waits until no other body is on its way: peers keep room for one (as `bodies` does),
+    /// and RFC 7959 §2.5 has them forget the first when a second begins at the same resource.
     fn next_to_start(&self) -> Option<usize> {
         let queued = self.requests.iter().position(|request| request.flight().is_none())?;
+        let next = &self.requests[queued];
+        let mut begun = self.requests.iter().filter(|request| request.first_sent.is_some());
+        if next.first_sent.is_none()
+            && next.transfer.is_some()
+            && begun.any(|request| request.transfer.is_some())
+        {
+            return None;
+        }
         let outstanding = self.requests.iter().filter(|request| request.is_outstanding()).count();
         (outstanding < self.params.nstart.max(1) as usize).then_some(queued)
     }

@@ -33,6 +33,8 @@ struct Assembly {
 struct Serving {
     /// Of which request.
     key: u64,
+    /// Whether that request may be handled again should the body be gone.
+    safe: bool,
     /// The response without its body.
     head: Message,
     body: Vec<u8>,
@@ -111,9 +113,15 @@ impl Bodies {
             hasher.write(&body);
             response.set_etag(&hasher.finish().to_be_bytes()[..4]);
         }
+        let (key, safe) = (request.body_key(), request.code().is_safe());
         let until = now + params.exchange_lifetime();
-        let serving = Serving { key: request.body_key(), head: response, body, until };
-        self.serving.insert(serving).block(wanted)
+        let serving = Serving { key, safe, head: response, body, until };
+        let first = serving.block(wanted);
+        // A body that can be made anew, block by block if need be, does not push out one that cannot.
+        if !safe || self.serving.as_ref().is_none_or(|kept| kept.safe || kept.key == key) {
+            self.serving = Some(serving);
+        }
+        first
     }
 
     /// When something kept here can go.

@@ -140,6 +140,20 @@ fn a_queued_request_does_not_cut_into_a_transfer() {
     assert_eq!(pair.outcomes().len(), 2);
 }
 
+#[test]
+fn uploads_go_one_after_another_however_slow_the_server() {
+    let params = Params { nstart: 4, ..sized(64) };
+    let mut pair = Pair::new(params).answering(|received| (secs(3), echo(received).1));
+    let bodies = [body(100), body(200), body(300)];
+    for body in &bodies {
+        pair.request(Message::request(Code::PUT).with_path(&["x"]).with_payload(body.clone()));
+    }
+    pair.run();
+    let arrived: Vec<Vec<u8>> =
+        pair.outcomes().iter().map(|(_, outcome)| outcome.expect("a response").payload().to_vec()).collect();
+    assert_eq!(arrived, bodies.map(|sent| [sent, body(100)].concat()));
+}
+
 /// One request straight into a server, as `answer` would have it; what it sends.
 fn ask(server: &mut Exchange, request: &Message, answer: &mut dyn FnMut(&Received) -> Message) -> Message {
     let now = Instant::from_secs(1);
@@ -298,6 +312,17 @@ fn any_block_can_be_asked_for_and_is_made_anew_if_need_be() {
     // What must not be done twice is not done again for a block of its answer.
     let lost = ask(&mut server, &numbered(wanting(post(), 1, 1), 3), &mut unasked);
     assert_eq!(lost.code(), Code::REQUEST_ENTITY_INCOMPLETE);
+}
+
+#[test]
+fn a_body_that_can_be_made_anew_does_not_push_out_one_that_cannot() {
+    let mut server = exchange(&sized(32), "b");
+    let mut answer = |_: &Received| Message::response(Code::CONTENT).with_payload(body(100));
+    ask(&mut server, &numbered(post(), 1), &mut answer);
+    ask(&mut server, &numbered(get(), 2), &mut answer);
+    let of_post = ask(&mut server, &numbered(wanting(post(), 1, 1), 3), &mut unasked);
+    let of_get = ask(&mut server, &numbered(wanting(get(), 1, 1), 4), &mut answer);
+    assert_eq!((of_post.payload(), of_get.payload()), (&body(100)[32..64], &body(100)[32..64]));
 }
 
 /// What a client does on `response` to its latest request.
