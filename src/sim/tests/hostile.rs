@@ -74,7 +74,8 @@ fn noise_leaves_nothing_behind() {
 
 #[test]
 fn a_stranger_cannot_answer_for_a_server() {
-    let mut world = Setup::default().world();
+    let link = LinkFaults { delay: Duration::from_millis(10), ..LinkFaults::default() };
+    let mut world = Setup { link, ..Setup::default() }.world();
     world.run_to(Instant::ZERO);
     for port in 1..50 {
         world.inject_to_meter(0, loopback(port), &[0x60, 0x44, 0, 1]);

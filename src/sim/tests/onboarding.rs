@@ -70,9 +70,9 @@ fn latency_counts_from_the_planned_instant() {
     };
     let mut world = setup.world();
     assert!(world.run_until(Instant::from_secs(1), all_registered));
-    // Seven round trips of 20 ms, less the half one that the 2.04 and the Discover share.
-    assert_eq!(latencies(&world, Stage::Onboarding), [Duration::from_millis(140)]);
-    assert_eq!(latencies(&world, Stage::Bootstrap), [Duration::from_millis(110)]);
+    // Seven exchanges of 20 ms, less the one whose command travels with the 2.04 to the request.
+    assert_eq!(latencies(&world, Stage::Onboarding), [Duration::from_millis(120)]);
+    assert_eq!(latencies(&world, Stage::Bootstrap), [Duration::from_millis(100)]);
     assert_eq!(latencies(&world, Stage::Registration), [Duration::from_millis(20)]);
     assert_eq!(latencies(&world, Stage::BootstrapRequest), [Duration::from_millis(20)]);
     assert_eq!(latencies(&world, Stage::BootstrapWrite), [Duration::from_millis(20); 2]);
