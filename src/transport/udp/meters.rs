@@ -153,8 +153,8 @@ impl LocalAddresses {
         let count = self.ports.len() as u32;
         let cut = |shard: u16| first + count * u32::from(shard) / u32::from(shards.max(1));
         let (start, end) = (cut(shard), cut(shard.saturating_add(1)));
-        // An empty share stays empty: `1..=0` rather than the last port of the neighbour.
-        let ports = if start < end { start as u16..=(end - 1) as u16 } else { 1..=0 };
+        // An empty share stays empty: no port rather than the last port of the neighbour.
+        let ports = if start < end { start as u16..=(end - 1) as u16 } else { RangeInclusive::new(1, 0) };
         LocalAddresses { addresses: self.addresses.clone(), ports }
     }
 }
