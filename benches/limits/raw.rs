@@ -17,6 +17,7 @@ use bootstorm::transport::{
 };
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg};
+use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
 
 const BATCH: usize = 64;
 const PAYLOAD: [u8; 60] = [0; 60];
@@ -135,6 +136,8 @@ fn raw_pair(window: usize) -> Pair {
 #[expect(clippy::disallowed_methods, reason = "the raw limit is measured beside transport, not through it")]
 fn raw_socket() -> UdpSocket {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    // As transport does: see `udp::open`.
+    set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::DO).expect("a valid option");
     socket.set_read_timeout(Some(STALLED)).expect("a valid timeout");
     let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(4 << 20);
     socket
