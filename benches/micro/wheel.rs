@@ -80,7 +80,7 @@ impl Fleet {
     }
 
     fn rearm(&mut self) {
-        let id = (u64::from(self.draw()) * u64::from(METERS) >> 32) as u32;
+        let id = ((u64::from(self.draw()) * u64::from(METERS)) >> 32) as u32;
         let when = self.deadline();
         self.wheel.arm(id, when);
     }

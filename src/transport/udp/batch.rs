@@ -36,7 +36,7 @@ pub(super) struct Inbox<F: Family> {
 #[derive(Debug)]
 pub(super) struct Arrived<'a, F: Family> {
     pub(super) peer: F::Sockaddr,
-    /// The local address it was sent to.
+    /// The local address it was sent to, if the socket tells.
     pub(super) local: Option<F::Ip>,
     pub(super) bytes: &'a [u8],
     /// Whether it was longer than [`MAX_DATAGRAM`], so that `bytes` is only its beginning.
@@ -130,20 +130,25 @@ impl Stamps {
 #[derive(Debug)]
 pub(super) struct Sender<F: Family> {
     headers: MultiHeaders<F::Sockaddr>,
+    /// Whether each datagram names its source.
+    sources: bool,
 }
 
 /// A datagram to send.
 #[derive(Debug)]
 pub(super) struct Outgoing<'a, F: Family> {
     pub(super) to: F::Sockaddr,
-    /// The local address it leaves from; the wildcard leaves the choice to the kernel.
+    /// The local address it leaves from, if this sender names sources; the wildcard leaves the choice to
+    /// the kernel.
     pub(super) source: F::Ip,
     pub(super) bytes: &'a [u8],
 }
 
 impl<F: Family> Sender<F> {
-    pub(super) fn new() -> Self {
-        Sender { headers: MultiHeaders::preallocate(BATCH, Some(vec![0; F::INFO])) }
+    /// A sender that names the source of each datagram, or leaves it to the socket's binding.
+    pub(super) fn new(sources: bool) -> Self {
+        let control = sources.then(|| vec![0; F::INFO]);
+        Sender { headers: MultiHeaders::preallocate(BATCH, control), sources }
     }
 
     /// Sends up to [`BATCH`] datagrams, each from its own source; how many were sent, in their order, at
@@ -159,7 +164,9 @@ impl<F: Family> Sender<F> {
         for datagram in datagrams.take(BATCH) {
             slices.push([IoSlice::new(datagram.bytes)]);
             destinations.push(Some(datagram.to));
-            infos.push(F::info(datagram.source));
+            if self.sources {
+                infos.push(F::info(datagram.source));
+            }
         }
         let controls: SmallVec<[ControlMessage<'_>; BATCH]> = infos.iter().map(F::control).collect();
         let sources = OnePerMessage { controls: &controls, asked: Cell::new(0) };
@@ -177,7 +184,7 @@ impl<F: Family> Sender<F> {
     }
 }
 
-/// Gives each message of a `sendmmsg` its own control message.
+/// Gives each message of a `sendmmsg` its own control message, or none if there are none at all.
 ///
 /// nix takes one list of control messages "shared across all the messages", but asks for it anew for
 /// each; this answers with the next one each time. The version is pinned for it (see `Cargo.toml`), and

@@ -128,7 +128,8 @@ impl<F: Family> FamilyLane<F> {
             sockets: Vec::new(),
             slots: SlotSet::default(),
             outbox: Outbox::new(queue_limit),
-            sender: Sender::new(),
+            // A socket of its own has its source by its binding.
+            sender: Sender::new(options.tell_local),
             inbox: Inbox::new(batch),
         }
     }
@@ -260,7 +261,7 @@ impl<F: Family> Lane for FamilyLane<F> {
             counters.received_bytes += arrived.bytes.len() as u64;
             let from = F::address(&arrived.peer);
             let slot =
-                arrived.local.and_then(|ip| sources.slot(index, ip)).filter(|slot| slots.contains(*slot));
+                sources.slot(index, arrived.local.unwrap_or(F::ANY)).filter(|slot| slots.contains(*slot));
             match slot {
                 _ if arrived.truncated => counters.truncated += 1,
                 _ if gate.check(from).is_err() => counters.unknown_source += 1,

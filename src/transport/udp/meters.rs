@@ -86,29 +86,25 @@ impl MeterSocketsConfig {
     }
 
     fn lane(&self, way: Way) -> Box<dyn Lane> {
-        let alone = Options { receive_buffer: None, reuse_port: false, loopback_only: false, open: 0 };
-        let shared = Options { receive_buffer: Some(self.receive_buffer), ..alone };
-        let number = way as u32;
         match way {
-            Way::Loopback4 => {
-                // Bound to 127.0.0.1 it would not get the replies, which go to the meters' addresses.
-                let options = Options { loopback_only: true, ..shared };
-                Box::new(FamilyLane::new(number, self.sources4(way), options, self.queue_limit, BATCH))
-            }
-            Way::Loopback6 => {
-                Box::new(FamilyLane::new(number, self.sources6(way), alone, self.queue_limit, FEW))
-            }
-            Way::Network4 => {
-                let sources = self.sources4(way);
-                let options = if sources.are_shared() { shared } else { alone };
-                Box::new(FamilyLane::new(number, sources, options, self.queue_limit, BATCH))
-            }
-            Way::Network6 => {
-                let sources = self.sources6(way);
-                let options = if sources.are_shared() { shared } else { alone };
-                Box::new(FamilyLane::new(number, sources, options, self.queue_limit, BATCH))
-            }
+            Way::Loopback4 | Way::Network4 => self.lane_of(way, self.sources4(way)),
+            Way::Loopback6 | Way::Network6 => self.lane_of(way, self.sources6(way)),
         }
+    }
+
+    fn lane_of<F: Family>(&self, way: Way, sources: Sources<F>) -> Box<dyn Lane> {
+        let own = matches!(sources, Sources::Own(_));
+        let options = Options {
+            // A single meter never fills the default.
+            receive_buffer: (!own).then_some(self.receive_buffer),
+            reuse_port: false,
+            // The others are bound to a loopback address, or are meant for the network.
+            loopback_only: way == Way::Loopback4,
+            tell_local: !own,
+            open: 0,
+        };
+        let batch = if own { FEW } else { BATCH };
+        Box::new(FamilyLane::new(way as u32, sources, options, self.queue_limit, batch))
     }
 
     fn sources4(&self, way: Way) -> Sources<V4> {
@@ -153,8 +149,8 @@ impl LocalAddresses {
         let count = self.ports.len() as u32;
         let cut = |shard: u16| first + count * u32::from(shard) / u32::from(shards.max(1));
         let (start, end) = (cut(shard), cut(shard.saturating_add(1)));
-        // An empty share stays empty: `1..=0` rather than the last port of the neighbour.
-        let ports = if start < end { start as u16..=(end - 1) as u16 } else { 1..=0 };
+        // An empty share stays empty: no port rather than the last port of the neighbour.
+        let ports = if start < end { start as u16..=(end - 1) as u16 } else { RangeInclusive::new(1, 0) };
         LocalAddresses { addresses: self.addresses.clone(), ports }
     }
 }

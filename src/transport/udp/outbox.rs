@@ -151,12 +151,14 @@ mod tests {
     use super::*;
 
     /// Route: the socket and the number of the datagram.
-    type Box = Outbox<(u32, usize)>;
+    type Queue = Outbox<(u32, usize)>;
+    /// Socket, number and bytes.
+    type Sent = Vec<(u32, usize, Vec<u8>)>;
 
     fn flush(
-        outbox: &mut Box,
+        outbox: &mut Queue,
         mut say: impl FnMut(u32, usize) -> Result<usize, Errno>,
-    ) -> (Vec<(u32, usize, Vec<u8>)>, Vec<usize>) {
+    ) -> (Sent, Vec<usize>) {
         let (mut sent, mut failed) = (Vec::new(), Vec::new());
         outbox.flush(
             |route| route.0,
@@ -171,8 +173,8 @@ mod tests {
         (sent, failed)
     }
 
-    fn filled(count: usize) -> Box {
-        let mut outbox = Box::new(1000);
+    fn filled(count: usize) -> Queue {
+        let mut outbox = Queue::new(1000);
         for number in 0..count {
             assert!(outbox.push((0, number), &[number as u8]));
         }
@@ -215,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_full_socket_does_not_hold_up_the_others() {
-        let mut outbox = Box::new(1000);
+        let mut outbox = Queue::new(1000);
         for number in 0..9 {
             outbox.push((number as u32 % 3, number), b"x");
         }
@@ -228,7 +230,7 @@ mod tests {
 
     #[test]
     fn the_queue_is_bounded_and_a_closed_slot_leaves_it() {
-        let mut outbox = Box::new(BATCH);
+        let mut outbox = Queue::new(BATCH);
         for number in 0..BATCH {
             assert!(outbox.push((0, number), b"x"));
         }
@@ -247,7 +249,7 @@ mod tests {
             sockets in proptest::collection::vec(0_u32..4, 0..300),
             answers in proptest::collection::vec((0_usize..70, 0_u8..10), 0..100),
         ) {
-            let mut outbox = Box::new(1000);
+            let mut outbox = Queue::new(1000);
             for (number, &socket) in sockets.iter().enumerate() {
                 outbox.push((socket, number), format!("datagram {number}").as_bytes());
             }

@@ -62,6 +62,7 @@ impl ServerBinding {
             receive_buffer: Some(config.receive_buffer),
             reuse_port: config.reuse_port,
             loopback_only: false,
+            tell_local: address.ip().is_unspecified(),
             open: 0,
         };
         let socket = UdpSocket::open(address, options)?;
@@ -261,7 +262,9 @@ struct Route<F: Family> {
 impl<F: Family> FamilyPort<F> {
     fn new(socket: UdpSocket, bound: F::Ip, config: ServerConfig) -> Self {
         let outbox = Outbox::new(config.queue_limit);
-        FamilyPort { socket, bound, outbox, sender: Sender::new(), inbox: Inbox::new(BATCH) }
+        // Bound to one address, that is where its datagrams leave from.
+        let sender = Sender::new(bound == F::ANY);
+        FamilyPort { socket, bound, outbox, sender, inbox: Inbox::new(BATCH) }
     }
 }
 
@@ -286,7 +289,7 @@ impl<F: Family> Port for FamilyPort<F> {
             tally.failures.push(Errno::EAFNOSUPPORT, |kind| (to, kind));
             return Ok(());
         };
-        let source = if self.bound == F::ANY { F::ip(from).unwrap_or(F::ANY) } else { self.bound };
+        let source = F::ip(from).unwrap_or(F::ANY);
         if !self.outbox.push(Route { to: sockaddr, source }, bytes) {
             tally.counters.queue_dropped += 1;
             return Err(SendError::QueueFull);

@@ -82,6 +82,7 @@ impl<F: Family> Sources<F> {
     /// What `socket` is bound to; port 0 is the kernel's choice.
     pub(super) fn binding(&self, socket: u32) -> (F::Ip, u16) {
         match self {
+            // Bound to 127.0.0.1 it would not get the replies, which go to the slots' addresses.
             Sources::Block { .. } => (F::ANY, 0),
             Sources::Own(ip) => (*ip, 0),
             Sources::List { ports, .. } => (F::ANY, ports.start().saturating_add(socket as u16)),
@@ -96,15 +97,6 @@ impl<F: Family> Sources<F> {
             }
             Sources::Own(_) => u64::from(u32::MAX),
             Sources::List { addresses, ports } => addresses.len() as u64 * ports.len() as u64,
-        }
-    }
-
-    /// Whether several slots use one socket.
-    pub(super) fn are_shared(&self) -> bool {
-        match self {
-            Sources::Block { .. } => true,
-            Sources::Own(_) => false,
-            Sources::List { addresses, .. } => addresses.len() > 1,
         }
     }
 
