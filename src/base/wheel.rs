@@ -368,7 +368,7 @@ mod tests {
         assert!(wheel.next().expect("two are due") <= now);
         assert_eq!(expired(&mut wheel, now), [1, 2]);
         wheel.arm(7, now + Duration::from_secs(2));
-        assert_eq!(expired(&mut wheel, now + Duration::from_secs(1)), []);
+        assert_eq!(expired(&mut wheel, now + Duration::from_secs(1)), Vec::<u32>::new());
         wheel.arm(7, Instant::FAR);
         assert!(wheel.is_empty());
         assert_eq!(wheel.next(), None);
