@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::arrivals::Arrival;
+use super::feeder::Feeder;
 use super::shared::{Resolved, ShardConfig, Shared};
 use crate::base::Instant;
 use crate::meter::{Command, Remains, Surroundings};
@@ -79,10 +79,7 @@ struct Shard {
     resolved: mpsc::UnboundedReceiver<Resolved>,
     notices: mpsc::UnboundedSender<(u32, Notice)>,
     next_report: Instant,
-    arrivals: super::arrivals::Arrivals,
-    next_arrival: Option<Arrival>,
-    /// Arrivals started so far.
-    arrived: u64,
+    feeder: Feeder,
     drain: Option<Drain>,
     /// Slots whose timer has run out, used again by each turn.
     expired: Vec<u32>,
@@ -112,8 +109,7 @@ impl Shard {
         orders: mpsc::UnboundedReceiver<Order>,
         notices: mpsc::UnboundedSender<(u32, Notice)>,
     ) -> Self {
-        let mut arrivals = config.arrivals.clone();
-        let next_arrival = arrivals.next();
+        let feeder = Feeder::new(&config);
         let (resolver, resolved) = mpsc::unbounded_channel();
         let shared = Shared::new(config, sockets, resolver);
         let next_report = next_multiple(shared.now(), REPORT_EVERY);
@@ -124,9 +120,7 @@ impl Shard {
             resolved,
             notices,
             next_report,
-            arrivals,
-            next_arrival,
-            arrived: 0,
+            feeder,
             drain: None,
             expired: Vec::new(),
         }
@@ -161,17 +155,14 @@ impl Shard {
     fn start_arrivals(&mut self, now: Instant) {
         // A burst is started in pieces, so that the answers to its first are not left lying.
         const AT_ONCE: usize = 64;
-        let start = self.shared.config.start;
         for _ in 0..AT_ONCE {
-            let Some(arrival) = self.next_arrival.filter(|next| start + next.due <= now) else { break };
-            self.next_arrival = self.arrivals.next();
-            self.arrived += 1;
-            self.shared.spawn(arrival.meter / self.shared.config.shards, start + arrival.due);
+            let Some((slot, planned)) = self.feeder.next(self.shared.onboarded(), now) else { break };
+            self.shared.start_over(slot, planned);
         }
     }
 
     fn begin_drain(&mut self, over: Duration) {
-        self.next_arrival = None;
+        self.feeder.stop();
         self.drain.get_or_insert(Drain { from: self.shared.now(), over, next: 0 });
     }
 
@@ -239,10 +230,8 @@ impl Shard {
     }
 
     fn report(&self, now: Instant) {
-        // Arrivals the loop has not come to yet are due all the same.
-        let behind = self.shared.overdue(self.next_arrival, &self.arrivals, now);
         let mut recorder = self.shared.recorder.borrow_mut();
-        recorder.set_due(self.arrived + behind);
+        recorder.set_due(self.feeder.due(now));
         let interval = recorder.take(now);
         let sockets = self.shared.sockets.borrow();
         let health = Health {
@@ -256,8 +245,7 @@ impl Shard {
     /// Waits for news or for the next deadline; an order that came meanwhile.
     #[expect(clippy::await_holding_refcell_ref, reason = "no actor runs while the loop sleeps: only the loop speaks to them")]
     async fn sleep(&mut self) -> io::Result<Option<Order>> {
-        let start = self.shared.config.start;
-        let arrival = self.next_arrival.map(|next| start + next.due);
+        let arrival = self.feeder.next_at();
         let drain = self.drain.and_then(|drain| drain.next_at(self.shared.config.meters));
         let timer = self.shared.wheel.borrow().next();
         let wake = [arrival, drain, timer].into_iter().flatten().fold(self.next_report, Instant::min);

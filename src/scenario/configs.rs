@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::resolved::{PortRange, Scenario, ServerChoice};
 use crate::base::{Clock, Seed};
-use crate::fleet::FleetConfig;
+use crate::fleet::{FleetConfig, Load};
 use crate::meter;
 use crate::protocol::client::{self, Backoff};
 use crate::protocol::coap::ContentFormat;
@@ -95,6 +95,7 @@ impl Scenario {
             gate: self.gate(),
             local: (!local.addresses.is_empty()).then_some(local),
             targets,
+            load: Load::Open,
             hold: self.run.hold.duration(),
             settle: self.run.settle.duration(),
             drain: self.run.drain.duration(),
