@@ -11,22 +11,33 @@ mod raw;
 const IN_FLIGHT: u32 = 256;
 
 fn main() {
-    if std::env::args().any(|argument| argument == fleet::SERVE) {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    if words.iter().any(|word| word == fleet::SERVE) {
         return fleet::serve();
     }
-    let raw = raw::best_round_trips_per_second();
-    println!("best raw figure: {raw:.0} round trips/s\n");
-
-    println!("sessions (bootstrap + registration), {IN_FLIGHT} in flight, embedded servers");
-    println!("{:>10} {:>12} {:>14} {:>14} {:>9}", "meters", "sessions/s", "meter CPU", "server CPU", "trouble");
-    let small = row(1_000, 200_000);
-    let large = row(100_000, 200_000);
-    let ratio = small * fleet::ROUND_TRIPS_PER_SESSION / raw;
-    println!("ratio {ratio:.2} (sessions x {} round trips / raw round trips)", fleet::ROUND_TRIPS_PER_SESSION);
-    println!("100,000 meters against 1,000: {:.2} of the sessions per second\n", large / small);
-
-    let bytes = fleet::bytes_per_idle_meter(100_000);
-    println!("an idle registered meter: {bytes:.0} B resident ({:.2} KiB)", bytes / 1024.0);
+    // `-- sessions memory` measures these alone; everything without.
+    let wanted = |part: &str| words.is_empty() || words.iter().any(|word| word == part);
+    let raw = wanted("raw").then(|| {
+        let raw = raw::best_round_trips_per_second();
+        println!("best raw figure: {raw:.0} round trips/s\n");
+        raw
+    });
+    if wanted("sessions") {
+        println!("sessions (bootstrap + registration), {IN_FLIGHT} in flight, embedded servers");
+        println!("{:>10} {:>12} {:>14} {:>14} {:>9}", "meters", "sessions/s", "meter CPU", "server CPU", "trouble");
+        let small = row(1_000, 200_000);
+        let large = row(100_000, 200_000);
+        if let Some(raw) = raw {
+            let ratio = small * fleet::ROUND_TRIPS_PER_SESSION / raw;
+            let trips = fleet::ROUND_TRIPS_PER_SESSION;
+            println!("ratio {ratio:.2} (sessions x {trips} round trips / raw round trips)");
+        }
+        println!("100,000 meters against 1,000: {:.2} of the sessions per second\n", large / small);
+    }
+    if wanted("memory") {
+        let bytes = fleet::bytes_per_idle_meter(100_000);
+        println!("an idle registered meter: {bytes:.0} B resident ({:.2} KiB)", bytes / 1024.0);
+    }
 }
 
 fn row(meters: u32, sessions: u64) -> f64 {

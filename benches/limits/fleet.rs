@@ -98,6 +98,7 @@ fn scenario_of(meters: u32) -> Scenario {
     let set = [
         format!("fleet.meters={meters}"),
         "fleet.lifetime=\"1d\"".to_owned(),
+        format!("servers.embedded.workers={}", std::env::var("W").unwrap_or("2".into())),
         "run.hold=\"1s\"".to_owned(),
         "run.settle=\"60s\"".to_owned(),
         "run.drain=\"0s\"".to_owned(),

@@ -16,7 +16,7 @@ use crate::base::{Clock, Instant, Seed};
 use crate::meter::Remains;
 use crate::metrics::{MeterState, Phase, RequestKind, Snapshot, States, Totals};
 use crate::protocol::client;
-use crate::transport::{Gate, LocalAddresses, MeterSockets, MeterSocketsConfig, Numbering, UdpCounters};
+use crate::transport::{Gate, LocalAddresses, MeterSockets, MeterSocketsConfig, Numbering, UdpCounters, cores, pin_current_thread};
 
 /// Between the shards' start and the first arrival, so that the first is not late.
 const HEAD_START: Duration = Duration::from_millis(100);
@@ -40,6 +40,8 @@ pub struct FleetConfig {
     pub clock: Clock,
     /// Which destinations are allowed.
     pub gate: Gate,
+    /// Whether each shard stays on a core of its own.
+    pub pin: bool,
     /// Where meters send from on a real network.
     pub local: Option<LocalAddresses>,
     /// Servers that are known beforehand: sockets towards them are opened before the run, so that it
@@ -212,9 +214,12 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
             ..MeterSocketsConfig::new(*clock)
         };
         let targets = targets.clone();
+        let cores = cores();
+        let core = cores.get(number as usize).copied().filter(|_| self.config.pin);
         let (orders, inbox) = mpsc::unbounded_channel();
         let arbiter = Arbiter::new();
         let begun = arbiter.spawn_fn(move || {
+            core.map(pin_current_thread);
             let mut sockets = MeterSockets::new(sockets);
             let opened = targets.iter().try_for_each(|target| sockets.open(0, *target));
             if let Err(error) = opened {

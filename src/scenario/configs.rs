@@ -12,7 +12,7 @@ use crate::protocol::coap::ContentFormat;
 use crate::protocol::lwm2m::ServerUri;
 use crate::protocol::server::{Account, BootstrapConfig, EmsConfig, RetryTerms, WriteLevel};
 use crate::servers::EmbeddedConfig;
-use crate::transport::{Gate, LocalAddresses};
+use crate::transport::{Gate, LocalAddresses, cores};
 
 /// Peers an embedded server remembers beyond one for each meter: room for strangers.
 const SPARE_PEERS: usize = 100_000;
@@ -38,6 +38,7 @@ impl Scenario {
         EmbeddedConfig {
             bootstrap: both.bootstrap.filter(|_| self.servers.bootstrap.is_embedded()),
             ems: both.ems.filter(|_| self.servers.ems.is_embedded()),
+            pin: self.pin(),
             ..both
         }
     }
@@ -71,6 +72,7 @@ impl Scenario {
             bootstrap: Some((embedded.bootstrap_listen, bootstrap)),
             ems: Some((embedded.ems_listen, EmsConfig { transmission, max_peers })),
             workers: embedded.workers,
+            pin: false,
             gate: self.gate(),
             seed: self.run.seed,
             clock,
@@ -93,6 +95,7 @@ impl Scenario {
             seed,
             clock,
             gate: self.gate(),
+            pin: self.pin(),
             local: (!local.addresses.is_empty()).then_some(local),
             targets,
             load: Load::Open,
@@ -101,6 +104,12 @@ impl Scenario {
             drain: self.run.drain.duration(),
             sabotage: Vec::new(),
         }
+    }
+
+    /// Whether threads stay on their cores: as long as there is a core for each shard. A shard and its
+    /// servers' workers then share one, and a datagram never crosses to another.
+    fn pin(&self) -> bool {
+        self.run.shards as usize <= cores().len()
     }
 
     /// Which destinations are allowed.

@@ -11,7 +11,7 @@ use super::worker::{Published, Worker};
 use crate::base::{Clock, Seed};
 use crate::protocol::lwm2m::ServerUri;
 use crate::protocol::server::{BootstrapConfig, BootstrapServer, Ems, EmsConfig, Server};
-use crate::transport::{Gate, OpenError, ServerBinding, ServerConfig, Waker};
+use crate::transport::{Gate, OpenError, ServerBinding, ServerConfig, Waker, cores, pin_current_thread};
 
 /// Which servers to start, and how.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct EmbeddedConfig {
     pub ems: Option<(SocketAddr, EmsConfig)>,
     /// Threads of each server. The kernel gives each of them its part of the peers.
     pub workers: u32,
+    /// Whether each thread stays on a core: the n-th of each server on the n-th core, as the shards do.
+    pub pin: bool,
     /// Which peers may be answered.
     pub gate: Gate,
     /// Draws everything random.
@@ -75,6 +77,7 @@ impl Embedded {
     pub fn start(mut config: EmbeddedConfig) -> Result<Self, ServersError> {
         let common = Common {
             workers: config.workers.max(1),
+            pin: config.pin,
             gate: config.gate,
             clock: config.clock,
         };
@@ -155,6 +158,7 @@ impl Embedded {
 /// What the workers of all servers have in common.
 struct Common {
     workers: u32,
+    pin: bool,
     gate: Gate,
     clock: Clock,
 }
@@ -183,20 +187,34 @@ impl<S: Server + Send + 'static, C: Clone + Default + Send + 'static> Running<S,
         let config = ServerConfig {
             gate: common.gate,
             reuse_port: common.workers > 1,
+            timestamps: false,
             ..ServerConfig::new(common.clock)
         };
         let stop = Arc::new(AtomicBool::new(false));
         let mut running = Running { address: listen, stop: stop.clone(), workers: Vec::new() };
-        for worker in 0..common.workers {
+        let mut bindings = Vec::new();
+        for _ in 0..common.workers {
             // The first may be given a port; the others share it.
             let bound = ServerBinding::bind(running.address, config);
             let binding = bound.map_err(|error| ServersError::Listen { server: name, error })?;
             running.address = binding.local_address();
+            bindings.push(binding);
+        }
+        if common.workers > 1 {
+            // Where the kernel cannot, it divides the peers by a hash, and all works as well, only slower.
+            let _ = bindings[0].divide_peers(common.workers);
+        }
+        let cores = if common.pin { cores() } else { Vec::new() };
+        for (worker, binding) in bindings.into_iter().enumerate() {
             let waker = binding.waker();
             let published = Arc::new(Mutex::new(Published::default()));
-            let server = make(worker.into());
+            let server = make(worker as u64);
+            let core = (!cores.is_empty()).then(|| cores[worker % cores.len()]);
             let (clock, stop, place) = (common.clock, stop.clone(), published.clone());
-            let work = move || Worker { server, socket: binding.serve(), clock, stop, published: place, count }.serve();
+            let work = move || {
+                core.map(pin_current_thread);
+                Worker { server, socket: binding.serve(), clock, stop, published: place, count }.serve()
+            };
             let thread = std::thread::Builder::new().name(format!("{name} {worker}"));
             let handle = thread.spawn(work).map_err(|error| ServersError::Thread { server: name, error })?;
             running.workers.push(Thread { handle: Some(handle), waker, published });
