@@ -8,7 +8,7 @@ mod fleet;
 mod raw;
 
 /// Sessions under way at a time, in both fleets that are compared.
-const IN_FLIGHT: u32 = 256;
+const IN_FLIGHT: u32 = 512;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();

@@ -100,7 +100,7 @@ fn line(now: Instant, counts: &ServerCounts) -> String {
             traffic.noise,
         ));
     }
-    if let Some(EmsCounts { counters, traffic }) = &counts.ems {
+    if let Some(EmsCounts { counters, traffic, .. }) = &counts.ems {
         text.push_str(&format!(
             "  ems: {} registered, {} registrations, {} updates, {} left, {} expired, {} refused, {} in, {} out, {} noise",
             counters.registered,

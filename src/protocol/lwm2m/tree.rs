@@ -263,10 +263,10 @@ impl Tree {
     }
 
     fn visible(&self, path: Path) -> Visible<'_> {
-        let template = match self.is_hidden_from_above(path) {
-            true => &[],
-            false => &self.template[self.template_below(path)],
-        };
+        let mut template = &self.template[self.template_below(path)];
+        if !template.is_empty() && self.is_hidden_from_above(path) {
+            template = &[];
+        }
         Visible { own: &self.own[self.own_below(path)], template }
     }
 

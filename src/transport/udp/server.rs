@@ -184,9 +184,21 @@ impl ServerSocket {
     /// # Errors
     /// None that a valid socket can have.
     pub fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
-        let socket = (self.port.socket().fd.as_fd(), self.port.is_blocked());
-        wait_for(&[Some(socket), Some((self.waker.0.as_fd(), false))], timeout)?;
-        self.waker.take()
+        Self::wait_any(&[self], timeout)
+    }
+
+    /// The same for several sockets that one thread serves: whichever has news first.
+    ///
+    /// # Errors
+    /// None that valid sockets can have.
+    pub fn wait_any(sockets: &[&ServerSocket], timeout: Option<Duration>) -> io::Result<bool> {
+        let descriptors: Vec<_> = sockets
+            .iter()
+            .map(|socket| Some((socket.port.socket().fd.as_fd(), socket.port.is_blocked())))
+            .chain(sockets.iter().map(|socket| Some((socket.waker.0.as_fd(), false))))
+            .collect();
+        wait_for(&descriptors, timeout)?;
+        sockets.iter().try_fold(false, |woken, socket| Ok(socket.waker.take()? || woken))
     }
 
     /// Wakes this socket's thread from another.
