@@ -87,7 +87,7 @@ pub fn bytes_per_idle_meter(meters: u32) -> f64 {
     outcome.expect("a fleet on loopback needs little");
     servers.end();
     assert_eq!(registered, i64::from(meters), "every meter registers");
-    (idle - before) as f64 / f64::from(meters)
+    (idle as f64 - before as f64) / f64::from(meters)
 }
 
 fn resident() -> u64 {
@@ -95,16 +95,16 @@ fn resident() -> u64 {
 }
 
 fn scenario_of(meters: u32) -> Scenario {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
     let set = [
         format!("fleet.meters={meters}"),
         "fleet.lifetime=\"1d\"".to_owned(),
-        format!("servers.embedded.workers={}", std::env::var("W").unwrap_or("2".into())),
+        format!("servers.embedded.workers={cores}"),
         "run.hold=\"1s\"".to_owned(),
         "run.settle=\"60s\"".to_owned(),
         "run.drain=\"0s\"".to_owned(),
     ];
     let overrides = Overrides { set: set.to_vec(), seed: Some(1) };
-    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
     scenario::load(scenario::QUICKSTART_NAME, scenario::QUICKSTART, &overrides, cores).expect("a valid scenario")
 }
 

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use crate::protocol::lwm2m::{Entry, Path, Tree, Value};
 
 const SECURITY: u16 = 0;
@@ -36,6 +38,48 @@ pub(super) struct Account {
     pub server: u16,
 }
 
+/// The accounts of a store at a glance: what it takes to see which belong together.
+struct Accounts {
+    /// Instances of /0, whether they are the Bootstrap-Server's, and their Short Server ID.
+    securities: SmallVec<[(u16, bool, Option<i64>); 4]>,
+    /// Instances of /1 and their Short Server ID.
+    servers: SmallVec<[(u16, Option<i64>); 4]>,
+}
+
+impl Accounts {
+    fn of(tree: &Tree) -> Self {
+        let security = |instance| {
+            let own = is_bootstrap_server(tree, instance);
+            (instance, own, if own { None } else { short_server_id(tree, instance) })
+        };
+        Accounts {
+            securities: tree.instances(SECURITY).map(security).collect(),
+            servers: tree.instances(SERVER).map(|instance| (instance, server_ssid(tree, instance))).collect(),
+        }
+    }
+
+    fn security_of(&self, ssid: i64) -> Option<u16> {
+        let mut securities = self.securities.iter();
+        securities.find(|(_, _, theirs)| *theirs == Some(ssid)).map(|(instance, ..)| *instance)
+    }
+
+    fn first(&self) -> Option<Account> {
+        self.servers.iter().find_map(|(server, ssid)| {
+            let security = self.security_of((*ssid)?)?;
+            Some(Account { security, server: *server })
+        })
+    }
+
+    fn consistent(&self) -> bool {
+        let servers_paired =
+            self.servers.iter().all(|(_, ssid)| ssid.is_some_and(|ssid| self.security_of(ssid).is_some()));
+        let securities_paired = self.securities.iter().filter(|(_, own, _)| !own).all(|(_, _, ssid)| {
+            ssid.is_some() && self.servers.iter().any(|(_, theirs)| theirs == ssid)
+        });
+        servers_paired && securities_paired && self.first().is_some()
+    }
+}
+
 /// The instance of /0 that holds the Bootstrap-Server Account.
 pub(super) fn bootstrap_server(tree: &Tree) -> Option<u16> {
     tree.instances(SECURITY).find(|&instance| is_bootstrap_server(tree, instance))
@@ -47,23 +91,13 @@ pub(super) fn is_bootstrap_server(tree: &Tree, instance: u16) -> bool {
 
 /// The first Server Account, by instance of /1.
 pub(super) fn first_server(tree: &Tree) -> Option<Account> {
-    tree.instances(SERVER).find_map(|server| {
-        let ssid = server_ssid(tree, server)?;
-        security_of(tree, ssid).map(|security| Account { security, server })
-    })
+    Accounts::of(tree).first()
 }
 
 /// Whether the accounts fit together, as Finish demands: at least one Server Account, and every half
 /// of an account has its other half.
 pub(super) fn consistent(tree: &Tree) -> bool {
-    let servers_paired = tree.instances(SERVER).all(|server| {
-        server_ssid(tree, server).is_some_and(|ssid| security_of(tree, ssid).is_some())
-    });
-    let securities_paired = tree
-        .instances(SECURITY)
-        .filter(|&security| !is_bootstrap_server(tree, security))
-        .all(|security| short_server_id(tree, security).is_some_and(|ssid| server_of(tree, ssid).is_some()));
-    servers_paired && securities_paired && first_server(tree).is_some()
+    Accounts::of(tree).consistent()
 }
 
 /// /0/x/10.
@@ -74,16 +108,6 @@ pub(super) fn short_server_id(tree: &Tree, security: u16) -> Option<i64> {
 /// /1/x/0.
 pub(super) fn server_ssid(tree: &Tree, server: u16) -> Option<i64> {
     integer(tree, Path::resource(SERVER, server, 0))
-}
-
-fn security_of(tree: &Tree, ssid: i64) -> Option<u16> {
-    tree.instances(SECURITY).find(|&security| {
-        !is_bootstrap_server(tree, security) && short_server_id(tree, security) == Some(ssid)
-    })
-}
-
-fn server_of(tree: &Tree, ssid: i64) -> Option<u16> {
-    tree.instances(SERVER).find(|&server| server_ssid(tree, server) == Some(ssid))
 }
 
 /// The Server URI of an instance of /0, as written.

@@ -202,8 +202,8 @@ impl Client {
     /// The next thing to be sent or known.
     pub fn poll_output(&mut self) -> Option<Output> {
         let output = self.out.pop_front();
-        if output.is_none() && self.out.capacity() > 0 {
-            // An idle device keeps no empty queue.
+        if output.is_none() && self.out.capacity() > 0 && self.bootstrap.is_none() {
+            // An idle device keeps no empty queue; one that is being bootstrapped will need it at once.
             self.out = VecDeque::new();
         }
         output

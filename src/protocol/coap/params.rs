@@ -156,8 +156,8 @@ impl Params {
 
     /// ACK_TIMEOUT * (2 ** doublings - 1) * ACK_RANDOM_FACTOR
     fn stretched(&self, doublings: u32) -> Duration {
-        let waits = 2.0_f64.powi(i32::try_from(doublings).unwrap_or(i32::MAX)) - 1.0;
-        scaled(self.ack_timeout, waits * self.ack_random_factor)
+        let waits = 1_u64.checked_shl(doublings).map_or(u64::MAX, |power| power - 1);
+        scaled(self.ack_timeout, waits as f64 * self.ack_random_factor)
     }
 }
 
@@ -165,7 +165,7 @@ impl Params {
 ///
 /// In nanoseconds and without a detour: every message asks for EXCHANGE_LIFETIME.
 fn scaled(span: Duration, factor: f64) -> Duration {
-    let nanos = span.as_nanos() as f64 * factor;
+    let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX) as f64 * factor;
     if nanos < u64::MAX as f64 { Duration::from_nanos((nanos + 0.5) as u64) } else { Duration::MAX }
 }
 
