@@ -57,7 +57,8 @@ pub fn execute(scenario: &Scenario, options: &RunOptions) -> Result<RunReport, R
 
 const PORT_HELP: &str = "choose another port in `servers.embedded`, or port 0 for a free one";
 const OUT_HELP: &str = "give --out a folder that can be written and has room";
-const FLEET_HELP: &str = "see `bootstorm check` for what the scenario needs, and raise the limit it runs into";
+const FLEET_HELP: &str =
+    "see `bootstorm check` for what the scenario needs, and raise the limit it runs into";
 
 fn environment<E: std::fmt::Display>(help: &'static str) -> impl Fn(E) -> RunError {
     move |error| RunError::environment(error.to_string(), help)
@@ -70,7 +71,8 @@ fn open_out(path: &Path) -> Result<OutDir, RunError> {
 /// Looks the configured names up, so that one that leads nowhere, or away from this machine without
 /// leave, is found before anything starts.
 fn check_names(scenario: &Scenario) -> Result<(), RunError> {
-    let configured = [("servers.bootstrap", &scenario.servers.bootstrap), ("servers.ems", &scenario.servers.ems)];
+    let configured =
+        [("servers.bootstrap", &scenario.servers.bootstrap), ("servers.ems", &scenario.servers.ems)];
     for (key, choice) in configured {
         let Some(ServerUri { host: Host::Name(name), port }) = choice.uri() else { continue };
         let found = resolve(name, *port).map_err(|error| {
@@ -153,7 +155,10 @@ fn progress(snapshot: &Snapshot, last_arrival: Duration, scenario: &Scenario) ->
         due: snapshot.due as u32,
         started: snapshot.started as u32,
         meters: snapshot.meters as u32,
-        states: MeterState::ALL.iter().map(|state| (state.name(), snapshot.states[*state].max(0) as u64)).collect(),
+        states: MeterState::ALL
+            .iter()
+            .map(|state| (state.name(), snapshot.states[*state].max(0) as u64))
+            .collect(),
         registrations_per_second: snapshot.rates.onboarded,
         sent_per_second: snapshot.rates.sent,
         received_per_second: snapshot.rates.received,
@@ -207,7 +212,7 @@ fn conclude(
         registrations: registrations(&outcome, servers.accepted, &endpoint),
         generator: GeneratorHealth {
             cpu_seconds: outcome.health.cpu.as_secs_f64(),
-            server_cpu_seconds: embedded.then(|| servers.counts.cpu.as_secs_f64()),
+            server_cpu_seconds: embedded.then_some(servers.counts.cpu.as_secs_f64()),
             max_rss_bytes: resources::memory().map(|memory| memory.peak).unwrap_or_default(),
         },
     });
@@ -220,7 +225,9 @@ fn registrations(
     endpoint: &dyn Fn(u32) -> String,
 ) -> Registrations {
     let Some(accepted) = accepted else {
-        return Registrations::Unknown { reason: "the EMS is not embedded, so only its answers are known".into() };
+        return Registrations::Unknown {
+            reason: "the EMS is not embedded, so only its answers are known".into(),
+        };
     };
     let client = |(meter, (created, unanswered)): (&u32, &(u32, u32))| ClientRegistrations {
         endpoint: endpoint(*meter),

@@ -68,7 +68,10 @@ fn uris(scenario: &Scenario, servers: &Embedded) -> String {
 /// Prints a line now and then until a signal comes.
 fn watch(servers: &Embedded, clock: Clock) -> Result<(), RunError> {
     let failed = |error: io::Error| {
-        RunError::environment(format!("cannot wait for signals: {error}"), "try again with fewer descriptors in use")
+        RunError::environment(
+            format!("cannot wait for signals: {error}"),
+            "try again with fewer descriptors in use",
+        )
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     runtime.block_on(async {
@@ -87,7 +90,7 @@ fn watch(servers: &Embedded, clock: Clock) -> Result<(), RunError> {
 }
 
 fn line(now: Instant, counts: &ServerCounts) -> String {
-    let mut text = format!("{}", elapsed(now.since_origin()));
+    let mut text = elapsed(now.since_origin());
     if let Some(BootstrapCounts { counters, traffic }) = &counts.bootstrap {
         text.push_str(&format!(
             "  bootstrap: {} requests, {} finished, {} failed, {} refused, {} in, {} out, {} noise",

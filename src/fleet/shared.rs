@@ -50,6 +50,9 @@ pub(super) struct Resolved {
     address: Option<SocketAddr>,
 }
 
+/// Names being looked up, with the meters that wait for each, and which path of theirs it is for.
+type Lookups = FxHashMap<(Box<str>, u16), Vec<(u32, Link)>>;
+
 pub(super) struct Shared {
     pub config: ShardConfig,
     pub sockets: RefCell<MeterSockets>,
@@ -65,8 +68,7 @@ pub(super) struct Shared {
     fallen: RefCell<Vec<(u32, MeterState)>>,
     remains: RefCell<Vec<(u32, Remains)>>,
     replaced: RefCell<FxHashMap<u32, u8>>,
-    /// Names being looked up, with those who wait for them.
-    lookups: RefCell<FxHashMap<(Box<str>, u16), Vec<(u32, Link)>>>,
+    lookups: RefCell<Lookups>,
     resolved: mpsc::UnboundedSender<Resolved>,
     sabotaged: RefCell<Vec<u32>>,
 }

@@ -359,8 +359,18 @@ impl Requests {
 
 impl TrafficFigures {
     fn new(traffic: Traffic, kernel_drops: u64) -> Self {
-        let Traffic { sent, sent_bytes, received, received_bytes, retransmitted, duplicates, forgotten } = traffic;
-        TrafficFigures { sent, sent_bytes, received, received_bytes, retransmitted, duplicates, forgotten, kernel_drops }
+        let Traffic { sent, sent_bytes, received, received_bytes, retransmitted, duplicates, forgotten } =
+            traffic;
+        TrafficFigures {
+            sent,
+            sent_bytes,
+            received,
+            received_bytes,
+            retransmitted,
+            duplicates,
+            forgotten,
+            kernel_drops,
+        }
     }
 }
 

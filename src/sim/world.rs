@@ -82,7 +82,8 @@ enum What {
 
 impl World {
     /// Where the Bootstrap-Server is.
-    pub const BOOTSTRAP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1)), 5783);
+    pub const BOOTSTRAP: SocketAddr =
+        SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1)), 5783);
     /// Where the EMS is.
     pub const EMS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1)), 5683);
 
