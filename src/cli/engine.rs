@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::exit::RunError;
+use super::exit::{DESCRIPTORS_HELP, RunError};
 use super::progress::{Phase, Progress};
 use super::run::RunOptions;
 use super::screen::Screen;
 use super::{machine, print};
+use crate::base::text::{count, counted, latency};
 use crate::base::{Clock, Instant};
 use crate::fleet::{self, FleetError, FleetHealth, FleetOutcome};
-use crate::metrics::{self, MeterState, Snapshot, Stage, Totals};
+use crate::metrics::{self, Doubt, MeterState, Snapshot, Stage, Totals};
 use crate::protocol::lwm2m::{Host, ServerUri};
 use crate::report::{
     ClientRegistrations, GeneratorHealth, Goal, Inputs, OutDir, Registrations, Results, RunInfo, RunReport,
@@ -55,8 +56,9 @@ pub fn execute(scenario: &Scenario, options: &RunOptions) -> Result<RunReport, R
     Ok(report)
 }
 
-const PORT_HELP: &str = "choose another port in `servers.embedded`, or port 0 for a free one";
-const OUT_HELP: &str = "give --out a folder that can be written and has room";
+const PORT_HELP: &str = "`servers.embedded` says where they listen; port 0 takes a free one";
+const OUT_HELP: &str =
+    "name another folder with --out: one that can be written, has room and holds no results yet";
 const FLEET_HELP: &str =
     "see `bootstorm check` for what the scenario needs, and raise the limit it runs into";
 
@@ -76,8 +78,10 @@ fn check_names(scenario: &Scenario) -> Result<(), RunError> {
     for (key, choice) in configured {
         let Some(ServerUri { host: Host::Name(name), port }) = choice.uri() else { continue };
         let found = resolve(name, *port).map_err(|error| {
-            let message = format!("{key}: the name {name} has no address: {error}");
-            RunError::environment(message, "give an address instead, or see that the name resolves")
+            RunError::environment(
+                format!("{key}: {error}"),
+                "see that the name is right and resolves here, or give an address",
+            )
         })?;
         let refused = found.iter().find_map(|address| scenario.gate().check(*address).err());
         if let Some(refused) = refused {
@@ -90,11 +94,11 @@ fn check_names(scenario: &Scenario) -> Result<(), RunError> {
 
 /// Compares what the run needs with the limit, before it runs into it.
 fn check_descriptors(scenario: &Scenario) -> Result<(), RunError> {
-    let (needed, limit) = (scenario.plan().descriptors(), resources::descriptor_limit());
+    let (needed, limit) = (scenario.plan().descriptors(), resources::raise_descriptor_limit());
     if needed > limit {
-        let message = format!("the run needs {needed} file descriptors and may have {limit}");
-        let help = "raise the limit (`ulimit -n`), or list `local.addresses`, so that meters share sockets";
-        return Err(RunError::environment(message, help));
+        let (needed, limit) = (count(needed), count(limit));
+        let message = format!("the run needs about {needed} file descriptors and may have {limit}");
+        return Err(RunError::environment(message, DESCRIPTORS_HELP));
     }
     Ok(())
 }
@@ -164,7 +168,20 @@ fn progress(snapshot: &Snapshot, last_arrival: Duration, scenario: &Scenario) ->
         received_per_second: snapshot.rates.received,
         onboarding: (onboarding.count > 0).then_some(quantiles),
         failures: snapshot.failures.iter().map(|failure| (failure.kind.name(), failure.count)).collect(),
-        doubtful: snapshot.doubts.first().map(ToString::to_string),
+        doubtful: snapshot.doubts.first().copied().map(in_short),
+    }
+}
+
+/// A doubt on one line of a display; the summary has the whole of it.
+fn in_short(doubt: Doubt) -> String {
+    match doubt {
+        Doubt::LateStarts { p99, limit } => {
+            format!("meters start late: p99 {}, above {}", latency(p99), latency(limit))
+        }
+        Doubt::LateReceipts { p99, limit } => {
+            format!("datagrams are handled late: p99 {}, above {}", latency(p99), latency(limit))
+        }
+        Doubt::KernelDrops { datagrams } => format!("the kernel dropped {}", counted(datagrams, "datagram")),
     }
 }
 

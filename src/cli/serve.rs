@@ -10,9 +10,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::exit::RunError;
 use super::load::ScenarioArgs;
 use super::print;
-use super::text::elapsed;
+use crate::base::text::{count, elapsed};
 use crate::base::{Clock, Instant};
 use crate::protocol::lwm2m::ServerUri;
+use crate::protocol::server::Traffic;
 use crate::scenario::Scenario;
 use crate::servers::{BootstrapCounts, Embedded, EmsCounts, ServerCounts, ServersError};
 
@@ -42,7 +43,7 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 pub(super) fn serve(args: ServeArgs) -> Result<(), RunError> {
     let scenario = args.scenario.load()?;
     let clock = Clock::start();
-    let help = "choose another port in `servers.embedded`, or port 0 for a free one";
+    let help = "`servers.embedded` says where they listen; port 0 takes a free one";
     let environment = |error: ServersError| RunError::environment(error.to_string(), help);
     let servers = Embedded::start(scenario.both_servers(clock)).map_err(environment)?;
     print(&uris(&scenario, &servers))?;
@@ -89,37 +90,34 @@ fn watch(servers: &Embedded, clock: Clock) -> Result<(), RunError> {
     })
 }
 
+/// Counts on one line; those that should be zero are there only if they are not.
 fn line(now: Instant, counts: &ServerCounts) -> String {
-    let mut text = elapsed(now.since_origin());
+    let mut text = format!("{:>8}", elapsed(now.since_origin()));
     if let Some(BootstrapCounts { counters, traffic }) = &counts.bootstrap {
-        text.push_str(&format!(
-            "  bootstrap: {} requests, {} finished, {} failed, {} refused, {} in, {} out, {} noise",
-            counters.requests,
-            counters.finished,
-            counters.failed,
-            counters.refused,
-            traffic.received,
-            traffic.sent,
-            traffic.noise,
-        ));
+        let usual = [(counters.requests, "requests"), (counters.finished, "finished")];
+        let odd = [(counters.failed, "failed"), (counters.refused, "refused")];
+        text += &format!("  bootstrap: {}", list(&usual, &odd, traffic));
     }
     if let Some(EmsCounts { counters, traffic }) = &counts.ems {
-        text.push_str(&format!(
-            "  ems: {} registered, {} registrations, {} updates, {} left, {} expired, {} refused, {} in, {} out, {} noise",
-            counters.registered,
-            counters.registrations,
-            counters.updates,
-            counters.deregistrations,
-            counters.expired,
-            counters.refused,
-            traffic.received,
-            traffic.sent,
-            traffic.noise,
-        ));
+        let usual = [
+            (counters.registered, "registered"),
+            (counters.registrations, "registrations"),
+            (counters.updates, "updates"),
+            (counters.deregistrations, "left"),
+        ];
+        let odd = [(counters.expired, "expired"), (counters.refused, "refused")];
+        text += &format!("  ems: {}", list(&usual, &odd, traffic));
     }
     if counts.lost > 0 {
-        text.push_str(&format!("  LOST in the kernel or unsent: {}", counts.lost));
+        text += &format!("  LOST in the kernel or unsent: {}", count(counts.lost));
     }
-    text.push('\n');
-    text
+    text + "\n"
+}
+
+fn list(usual: &[(u64, &str)], odd: &[(u64, &str)], traffic: &Traffic) -> String {
+    let datagrams = [(traffic.received, "in"), (traffic.sent, "out")];
+    let noise = [(traffic.retransmitted, "sent again"), (traffic.noise, "noise")];
+    let odd = odd.iter().chain(&noise).filter(|(number, _)| *number > 0);
+    let all = usual.iter().chain(&datagrams).chain(odd);
+    all.map(|(number, what)| format!("{} {what}", count(*number))).collect::<Vec<_>>().join(", ")
 }
