@@ -85,7 +85,9 @@ impl<W: Write> Screen<W> {
                 // Overwritten line by line: clearing it first would flicker, and some terminals keep what
                 // is cleared in their scroll-back.
                 let mut bytes = Vec::new();
-                up(&mut bytes, *drawn)?;
+                if *drawn > 0 {
+                    queue!(bytes, cursor::MoveToPreviousLine(*drawn))?;
+                }
                 for line in block.lines() {
                     bytes.extend_from_slice(line.as_bytes());
                     queue!(bytes, terminal::Clear(terminal::ClearType::UntilNewLine))?;
@@ -111,19 +113,14 @@ impl<W: Write> Screen<W> {
     }
 }
 
-fn up(out: &mut impl Write, lines: u16) -> io::Result<()> {
-    if lines > 0 {
-        queue!(out, cursor::MoveToPreviousLine(lines))?;
-    }
-    Ok(())
-}
-
 impl<W: Write> Screen<W> {
     /// Takes the block off the terminal.
     fn clear(&mut self) -> io::Result<()> {
-        if let Form::Block { drawn: drawn @ 1.., .. } = self.form {
-            up(&mut self.out, drawn)?;
-            queue!(self.out, terminal::Clear(terminal::ClearType::FromCursorDown))?;
+        if let Form::Block { drawn, .. } = self.form {
+            for _ in 0..drawn {
+                let line = terminal::Clear(terminal::ClearType::CurrentLine);
+                queue!(self.out, cursor::MoveToPreviousLine(1), line)?;
+            }
         }
         self.out.flush()
     }
@@ -169,7 +166,7 @@ mod tests {
         shown(Screen::block(&mut out, false), &[at(Phase::Arriving, 1), at(Phase::Arriving, 2)]);
         let text = String::from_utf8(out).expect("text");
         let drawn = |secs| render(&at(Phase::Arriving, secs), 60, false).replace('\n', "\x1b[K\n") + "\x1b[J";
-        assert_eq!(text, format!("{}\x1b[6F{}\x1b[6F\x1b[J", drawn(1), drawn(2)));
+        assert_eq!(text, format!("{}\x1b[6F{}{}", drawn(1), drawn(2), "\x1b[1F\x1b[2K".repeat(6)));
     }
 
     #[test]

@@ -75,8 +75,11 @@ fn fleet(page: &mut Page, report: &RunReport) {
         started += &format!("; {} were due", count(report.arrivals.due));
     }
     page.row("started", &started);
-    let registered =
-        format!("{} at the peak, {} at the end", count(fleet.registered_peak), count(fleet.registered_end));
+    let registered = format!(
+        "{} at the peak, {} when the drain began",
+        count(fleet.registered_peak),
+        count(fleet.registered_end)
+    );
     page.row("registered", &registered);
     let throughput = &report.throughput;
     if throughput.onboarded_peak > 0 {
@@ -90,7 +93,7 @@ fn fleet(page: &mut Page, report: &RunReport) {
     }
     let states = fleet.states.entries().iter().filter(|(_, number)| *number != 0);
     let states: Vec<_> = states.map(|(state, number)| format!("{} {state}", signed(*number))).collect();
-    page.row("in the end", &states.join(", "));
+    page.row("finally", &states.join(", "));
 }
 
 fn latencies(page: &mut Page, report: &RunReport) {
@@ -157,7 +160,7 @@ fn generator(page: &mut Page, report: &RunReport) {
         (Some(p99), Some(max)) => format!("p99 {} ms, max {} ms ({what})", millis(p99), millis(max)),
         _ => format!("not measured ({what})"),
     };
-    page.row("start lag", &lag(&generator.lag_start, "planned instant to first datagram sent"));
+    page.row("start lag", &lag(&generator.lag_start, "planned instant to first datagram"));
     page.row("receipt lag", &lag(&generator.lag_receipt, "kernel's timestamp to handling"));
     let servers = generator
         .server_cpu_seconds
