@@ -94,6 +94,8 @@ struct Drain {
     from: Instant,
     over: Duration,
     next: u32,
+    /// Arrivals that were due when it began; nobody is due any more.
+    due: u64,
 }
 
 impl Drain {
@@ -171,8 +173,10 @@ impl Shard {
     }
 
     fn begin_drain(&mut self, over: Duration) {
+        let from = self.shared.now();
+        let due = self.due(from);
         self.next_arrival = None;
-        self.drain.get_or_insert(Drain { from: self.shared.now(), over, next: 0 });
+        self.drain.get_or_insert(Drain { from, over, next: 0, due });
     }
 
     fn go_on_draining(&mut self, now: Instant) {
@@ -238,11 +242,15 @@ impl Shard {
         }
     }
 
+    /// Arrivals due by `now`; those the loop has not come to yet are due all the same.
+    fn due(&self, now: Instant) -> u64 {
+        self.arrived + self.shared.overdue(self.next_arrival, &self.arrivals, now)
+    }
+
     fn report(&self, now: Instant) {
-        // Arrivals the loop has not come to yet are due all the same.
-        let behind = self.shared.overdue(self.next_arrival, &self.arrivals, now);
+        let due = self.drain.map_or_else(|| self.due(now), |drain| drain.due);
         let mut recorder = self.shared.recorder.borrow_mut();
-        recorder.set_due(self.arrived + behind);
+        recorder.set_due(due);
         let interval = recorder.take(now);
         let sockets = self.shared.sockets.borrow();
         let health = Health {

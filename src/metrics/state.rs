@@ -78,11 +78,12 @@ impl States {
         states.into_iter().map(|state| self[state]).sum()
     }
 
-    /// Meters that, once told to leave, are still to do so: they are registered, or wait for an answer.
+    /// Meters that, once the fleet is told to leave, are still to do so: all that were switched on and have
+    /// come to no end yet.
     pub fn leaving(&self) -> i64 {
         use MeterState as S;
-        let states = [S::HoldOff, S::Bootstrapping, S::Registering, S::Registered, S::Deregistering];
-        states.into_iter().map(|state| self[state]).sum()
+        let ended = [S::Planned, S::Deregistered, S::Failed, S::Crashed, S::Stopped];
+        self.total() - ended.into_iter().map(|state| self[state]).sum::<i64>()
     }
 
     /// Every state with its count, in the order of [`MeterState::ALL`].
@@ -124,7 +125,7 @@ mod tests {
             (states.under_way(), states.leaving())
         };
         assert_eq!(only(MeterState::Planned), (1, 0));
-        assert_eq!(only(MeterState::RegistrationBackoff), (1, 0));
+        assert_eq!(only(MeterState::RegistrationBackoff), (1, 1));
         assert_eq!(only(MeterState::Registering), (1, 1));
         assert_eq!(only(MeterState::Registered), (0, 1));
         assert_eq!(only(MeterState::Failed), (0, 0));
