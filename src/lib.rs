@@ -1,4 +1,4 @@
-//! bootstorm drives fleets of simulated LwM2M smart meters, from one to millions, against a
+//! bootstorm drives fleets of simulated LwM2M smart meters, from one to a million, against a
 //! Bootstrap-Server and an EMS, and tells the truth about what it saw. This is the library; the binary is
 //! [`cli::main`] and nothing else, so that benches and tests use what people run.
 //!
