@@ -1,9 +1,53 @@
 //! What this machine can do, and how near to it bootstorm comes: `cargo bench --bench limits`.
+//!
+//! All figures of one run belong together: absolutes drift with the machine, ratios hold.
 
+#[path = "limits/fleet.rs"]
+mod fleet;
 #[path = "limits/raw.rs"]
 mod raw;
 
+/// Sessions under way at a time, in both fleets that are compared.
+const IN_FLIGHT: u32 = 512;
+
 fn main() {
-    let best = raw::best_round_trips_per_second();
-    println!("raw loopback round trips: {best:.0}/s");
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    if words.iter().any(|word| word == fleet::SERVE) {
+        return fleet::serve();
+    }
+    // `-- sessions memory` measures these alone; everything without.
+    let wanted = |part: &str| words.is_empty() || words.iter().any(|word| word == part);
+    let raw = wanted("raw").then(|| {
+        let raw = raw::best_round_trips_per_second();
+        println!("best raw figure: {raw:.0} round trips/s\n");
+        raw
+    });
+    if wanted("sessions") {
+        println!("sessions (bootstrap + registration), {IN_FLIGHT} in flight, embedded servers");
+        println!("{:>10} {:>12} {:>14} {:>14} {:>9}", "meters", "sessions/s", "meter CPU", "server CPU", "trouble");
+        let small = row(1_000, 200_000);
+        let large = row(100_000, 200_000);
+        if let Some(raw) = raw {
+            let ratio = small * fleet::ROUND_TRIPS_PER_SESSION / raw;
+            let trips = fleet::ROUND_TRIPS_PER_SESSION;
+            println!("ratio {ratio:.2} (sessions x {trips} round trips / raw round trips)");
+        }
+        println!("100,000 meters against 1,000: {:.2} of the sessions per second\n", large / small);
+    }
+    if wanted("memory") {
+        let bytes = fleet::bytes_per_idle_meter(100_000);
+        println!("an idle registered meter: {bytes:.0} B resident ({:.2} KiB)", bytes / 1024.0);
+    }
+}
+
+fn row(meters: u32, sessions: u64) -> f64 {
+    let reached = fleet::sessions(meters, IN_FLIGHT, sessions);
+    println!(
+        "{meters:>10} {:>12.0} {:>11.1} us {:>11.1} us {:>9}",
+        reached.per_second,
+        reached.client_cpu.as_secs_f64() * 1e6,
+        reached.server_cpu.as_secs_f64() * 1e6,
+        reached.trouble,
+    );
+    reached.per_second
 }

@@ -102,3 +102,8 @@ pub mod scenario;
 pub mod servers;
 pub mod sim;
 pub mod transport;
+
+/// A meter's life is some dozens of small allocations on one thread; the system's allocator spends more
+/// time on them than the protocol does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -295,7 +295,7 @@ fn bootstrap_operations(counts: &servers::BootstrapCounts) -> BTreeMap<String, u
 }
 
 fn ems_operations(counts: &servers::EmsCounts) -> BTreeMap<String, u64> {
-    let servers::EmsCounts { counters, traffic } = counts;
+    let servers::EmsCounts { counters, traffic, .. } = counts;
     let mut operations = named([
         ("registrations", counters.registrations),
         ("replaced", counters.replaced),

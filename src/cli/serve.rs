@@ -98,7 +98,7 @@ fn line(now: Instant, counts: &ServerCounts) -> String {
         let odd = [(counters.failed, "failed"), (counters.refused, "refused")];
         text += &format!("  bootstrap: {}", list(&usual, &odd, traffic));
     }
-    if let Some(EmsCounts { counters, traffic }) = &counts.ems {
+    if let Some(EmsCounts { counters, traffic, .. }) = &counts.ems {
         let usual = [
             (counters.registered, "registered"),
             (counters.registrations, "registrations"),

@@ -6,8 +6,9 @@ pub mod arrivals;
 pub mod endpoint;
 pub mod plan;
 
+mod feeder;
 mod shard;
 mod shared;
 mod supervisor;
 
-pub use supervisor::{Command, FleetConfig, FleetError, FleetHealth, FleetOutcome, run};
+pub use supervisor::{Command, FleetConfig, FleetError, FleetHealth, FleetOutcome, Load, run};

@@ -7,11 +7,12 @@
 
 use std::io;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::arrivals::Arrival;
+use super::feeder::Feeder;
 use super::shared::{Resolved, ShardConfig, Shared};
 use crate::base::Instant;
 use crate::meter::{Command, Remains, Surroundings};
@@ -79,10 +80,7 @@ struct Shard {
     resolved: mpsc::UnboundedReceiver<Resolved>,
     notices: mpsc::UnboundedSender<(u32, Notice)>,
     next_report: Instant,
-    arrivals: super::arrivals::Arrivals,
-    next_arrival: Option<Arrival>,
-    /// Arrivals started so far.
-    arrived: u64,
+    feeder: Feeder,
     drain: Option<Drain>,
     /// Slots whose timer has run out, used again by each turn.
     expired: Vec<u32>,
@@ -94,8 +92,6 @@ struct Drain {
     from: Instant,
     over: Duration,
     next: u32,
-    /// Arrivals that were due when it began; nobody is due any more.
-    due: u64,
 }
 
 impl Drain {
@@ -114,8 +110,7 @@ impl Shard {
         orders: mpsc::UnboundedReceiver<Order>,
         notices: mpsc::UnboundedSender<(u32, Notice)>,
     ) -> Self {
-        let mut arrivals = config.arrivals.clone();
-        let next_arrival = arrivals.next();
+        let feeder = Feeder::new(&config);
         let (resolver, resolved) = mpsc::unbounded_channel();
         let shared = Shared::new(config, sockets, resolver);
         let next_report = next_multiple(shared.now(), REPORT_EVERY);
@@ -126,9 +121,7 @@ impl Shard {
             resolved,
             notices,
             next_report,
-            arrivals,
-            next_arrival,
-            arrived: 0,
+            feeder,
             drain: None,
             expired: Vec::new(),
         }
@@ -163,20 +156,16 @@ impl Shard {
     fn start_arrivals(&mut self, now: Instant) {
         // A burst is started in pieces, so that the answers to its first are not left lying.
         const AT_ONCE: usize = 64;
-        let start = self.shared.config.start;
         for _ in 0..AT_ONCE {
-            let Some(arrival) = self.next_arrival.filter(|next| start + next.due <= now) else { break };
-            self.next_arrival = self.arrivals.next();
-            self.arrived += 1;
-            self.shared.spawn(arrival.meter / self.shared.config.shards, start + arrival.due);
+            let Some((slot, planned)) = self.feeder.next(self.shared.onboarded(), now) else { break };
+            self.shared.start_over(slot, planned);
         }
     }
 
     fn begin_drain(&mut self, over: Duration) {
         let from = self.shared.now();
-        let due = self.due(from);
-        self.next_arrival = None;
-        self.drain.get_or_insert(Drain { from, over, next: 0, due });
+        self.feeder.stop(from);
+        self.drain.get_or_insert(Drain { from, over, next: 0 });
     }
 
     fn go_on_draining(&mut self, now: Instant) {
@@ -217,7 +206,7 @@ impl Shard {
     /// Gives way until every actor has dealt with what it was told.
     async fn let_actors_run(&self) {
         while self.shared.is_busy() {
-            tokio::task::yield_now().await;
+            give_way().await;
         }
     }
 
@@ -242,15 +231,9 @@ impl Shard {
         }
     }
 
-    /// Arrivals due by `now`; those the loop has not come to yet are due all the same.
-    fn due(&self, now: Instant) -> u64 {
-        self.arrived + self.shared.overdue(self.next_arrival, &self.arrivals, now)
-    }
-
     fn report(&self, now: Instant) {
-        let due = self.drain.map_or_else(|| self.due(now), |drain| drain.due);
         let mut recorder = self.shared.recorder.borrow_mut();
-        recorder.set_due(due);
+        recorder.set_due(self.feeder.due(now));
         let interval = recorder.take(now);
         let sockets = self.shared.sockets.borrow();
         let health = Health {
@@ -264,8 +247,7 @@ impl Shard {
     /// Waits for news or for the next deadline; an order that came meanwhile.
     #[expect(clippy::await_holding_refcell_ref, reason = "no actor runs while the loop sleeps: only the loop speaks to them")]
     async fn sleep(&mut self) -> io::Result<Option<Order>> {
-        let start = self.shared.config.start;
-        let arrival = self.next_arrival.map(|next| start + next.due);
+        let arrival = self.feeder.next_at();
         let drain = self.drain.and_then(|drain| drain.next_at(self.shared.config.meters));
         let timer = self.shared.wheel.borrow().next();
         let wake = [arrival, drain, timer].into_iter().flatten().fold(self.next_report, Instant::min);
@@ -306,6 +288,20 @@ impl Shard {
     fn say(&self, notice: Notice) {
         let _ = self.notices.send((self.shared.config.number, notice));
     }
+}
+
+/// Lets every task run that is ready by now. `tokio::task::yield_now` would ask the kernel for news each
+/// time as well, which costs a system call per batch; the loop asks its sockets itself.
+async fn give_way() {
+    let mut gave_way = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut gave_way, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 fn next_multiple(now: Instant, every: Duration) -> Instant {

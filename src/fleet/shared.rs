@@ -9,16 +9,16 @@ use actix::{Actor, Addr};
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 
-use super::arrivals::{Arrival, Arrivals};
+use super::arrivals::Arrivals;
 use super::endpoint::EndpointTemplate;
 use crate::base::{Clock, Instant, Seed, Wheel};
 use crate::meter::{Command, Meter, MeterActor, Remains, Surroundings, Unreachable};
-use crate::metrics::{Event, MeterState, NoiseKind, Recorder};
+use crate::metrics::{Event, MeterState, NoiseKind, Recorder, Stage};
 use crate::protocol::client::{self, Link};
 use crate::transport::{MeterSockets, SendError, resolve};
 
 /// A meter whose code panicked this often is not put back again.
-const MAX_REPLACEMENTS: u8 = 3;
+const MAX_REPLACEMENTS: u32 = 3;
 
 /// What one shard is given.
 pub(super) struct ShardConfig {
@@ -28,8 +28,8 @@ pub(super) struct ShardConfig {
     pub shards: u32,
     /// How many meters are its own.
     pub meters: u32,
-    /// When they are switched on, after `start`.
-    pub arrivals: Arrivals,
+    /// When they are switched on.
+    pub feed: Feed,
     /// When the arrivals begin.
     pub start: Instant,
     /// What the meters share.
@@ -42,6 +42,21 @@ pub(super) struct ShardConfig {
     pub clock: Clock,
     /// Meters that panic at their first datagram, by index: to show what happens then.
     pub sabotage: Arc<[u32]>,
+}
+
+/// When a shard switches its meters on.
+#[derive(Clone)]
+pub(super) enum Feed {
+    /// At planned instants after the start.
+    Open(Arrivals),
+    /// Whenever fewer than `in_flight` are under way, until `left` more were switched on; the slots take
+    /// turns, and a meter whose turn comes again starts over as if fresh from the factory.
+    Closed {
+        /// Meters under way at a time.
+        in_flight: u32,
+        /// Switch-ons still to come.
+        left: u64,
+    },
 }
 
 /// The answer to a look-up of a name, with whom it is for.
@@ -67,7 +82,10 @@ pub(super) struct Shared {
     /// Slots whose actor panicked, with the state it was in.
     fallen: RefCell<Vec<(u32, MeterState)>>,
     remains: RefCell<Vec<(u32, Remains)>>,
-    replaced: RefCell<FxHashMap<u32, u8>>,
+    /// How many meters a slot has had before the present one, where that is not none.
+    lives: RefCell<FxHashMap<u32, u32>>,
+    /// Meters that got their first 2.01.
+    onboarded: Cell<u64>,
     lookups: RefCell<Lookups>,
     resolved: mpsc::UnboundedSender<Resolved>,
     sabotaged: RefCell<Vec<u32>>,
@@ -90,7 +108,8 @@ impl Shared {
             starting: RefCell::default(),
             fallen: RefCell::default(),
             remains: RefCell::default(),
-            replaced: RefCell::default(),
+            lives: RefCell::default(),
+            onboarded: Cell::new(0),
             lookups: RefCell::default(),
             resolved,
             sabotaged: RefCell::new(sabotaged),
@@ -102,7 +121,10 @@ impl Shared {
     pub(super) fn spawn(self: &Rc<Self>, slot: u32, planned: Instant) {
         let meter = self.meter_of(slot);
         let endpoint = self.config.endpoint.name(meter).into();
-        let seed = self.config.seed.child("meter", meter.into());
+        // Another life draws other tokens and message IDs: with the same ones, servers would take it for
+        // an echo of the one before.
+        let life = self.lives.borrow().get(&slot).copied().unwrap_or_default();
+        let seed = self.config.seed.child("meter", meter.into()).child("life", life.into());
         let meter = Meter::new(self.config.client.clone(), endpoint, seed);
         self.pending.set(self.pending.get() + 1);
         let actor = MeterActor::new(meter, slot, planned, self.clone()).start();
@@ -128,13 +150,7 @@ impl Shared {
     pub(super) fn replace_the_fallen(self: &Rc<Self>) {
         let fallen = std::mem::take(&mut *self.fallen.borrow_mut());
         for (slot, from) in fallen {
-            let times = {
-                let mut replaced = self.replaced.borrow_mut();
-                let times = replaced.entry(slot).or_default();
-                *times += 1;
-                *times
-            };
-            let again = times <= MAX_REPLACEMENTS;
+            let again = self.next_life(slot) <= MAX_REPLACEMENTS;
             let to = if again { MeterState::Planned } else { MeterState::Crashed };
             self.record(slot, Event::State { from, to });
             self.actors.borrow_mut()[slot as usize] = None;
@@ -142,6 +158,27 @@ impl Shared {
                 self.spawn(slot, self.now());
             }
         }
+    }
+
+    /// Starts the meter of a slot over, as if fresh from the factory.
+    pub(super) fn start_over(self: &Rc<Self>, slot: u32, planned: Instant) {
+        if self.actors.borrow_mut()[slot as usize].take().is_some() {
+            self.next_life(slot);
+            self.record(slot, Event::State { from: MeterState::Registered, to: MeterState::Planned });
+        }
+        self.spawn(slot, planned);
+    }
+
+    /// Meters that got their first 2.01 so far.
+    pub(super) fn onboarded(&self) -> u64 {
+        self.onboarded.get()
+    }
+
+    fn next_life(&self, slot: u32) -> u32 {
+        let mut lives = self.lives.borrow_mut();
+        let life = lives.entry(slot).or_default();
+        *life += 1;
+        *life
     }
 
     /// Tells those who wait for a name what came of it.
@@ -155,13 +192,6 @@ impl Shared {
     /// What the actors have reported, by slot.
     pub(super) fn take_remains(&self) -> Vec<(u32, Remains)> {
         std::mem::take(&mut *self.remains.borrow_mut())
-    }
-
-    /// How many arrivals from `next` on are due by `now`.
-    pub(super) fn overdue(&self, next: Option<Arrival>, behind: &Arrivals, now: Instant) -> u64 {
-        let start = self.config.start;
-        let coming = next.into_iter().chain(behind.clone());
-        coming.take_while(|arrival| start + arrival.due <= now).count() as u64
     }
 
     fn meter_of(&self, slot: u32) -> u32 {
@@ -205,6 +235,9 @@ impl Surroundings for Shared {
     }
 
     fn record(&self, slot: u32, event: Event) {
+        if let Event::Stage { stage: Stage::Onboarding, .. } = event {
+            self.onboarded.set(self.onboarded.get() + 1);
+        }
         self.recorder.borrow_mut().record_of(self.meter_of(slot), event);
     }
 

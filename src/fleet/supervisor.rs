@@ -11,12 +11,12 @@ use tokio::sync::mpsc;
 
 use super::plan::Plan;
 use super::shard::{self, Health, Notice, Order};
-use super::shared::ShardConfig;
+use super::shared::{Feed, ShardConfig};
 use crate::base::{Clock, Instant, Seed};
 use crate::meter::Remains;
 use crate::metrics::{MeterState, Phase, RequestKind, States, Totals};
 use crate::protocol::client;
-use crate::transport::{Gate, LocalAddresses, MeterSockets, MeterSocketsConfig, Numbering, UdpCounters};
+use crate::transport::{Gate, LocalAddresses, MeterSockets, MeterSocketsConfig, Numbering, UdpCounters, cores, pin_current_thread};
 
 /// Between the shards' start and the first arrival, so that the first is not late.
 const HEAD_START: Duration = Duration::from_millis(100);
@@ -40,11 +40,15 @@ pub struct FleetConfig {
     pub clock: Clock,
     /// Which destinations are allowed.
     pub gate: Gate,
+    /// Whether each shard stays on a core of its own.
+    pub pin: bool,
     /// Where meters send from on a real network.
     pub local: Option<LocalAddresses>,
     /// Servers that are known beforehand: sockets towards them are opened before the run, so that it
     /// fails early where they cannot be.
     pub targets: Vec<SocketAddr>,
+    /// How the meters are switched on.
+    pub load: Load,
     /// How long the fleet stays on after the last arrival.
     pub hold: Duration,
     /// How long after the last arrival stragglers are waited for, if longer than `hold`.
@@ -53,6 +57,22 @@ pub struct FleetConfig {
     pub drain: Duration,
     /// Meters, by index, whose code is made to panic at their first datagram. Empty but in tests.
     pub sabotage: Vec<u32>,
+}
+
+/// How the meters of a fleet are switched on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// At the instants of the plan, whatever the servers do: open loop.
+    Open,
+    /// One whenever another got its first 2.01, so that `in_flight` are under way, `sessions` times in
+    /// all; meters take turns and start over. Closed loop: it measures how fast everything goes at its own
+    /// pace, and says nothing of latency under a given load.
+    Closed {
+        /// Meters under way at a time.
+        in_flight: u32,
+        /// Switch-ons in all.
+        sessions: u64,
+    },
 }
 
 /// What a person, or a program, may do to a run.
@@ -141,7 +161,10 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
     ) -> Result<Self, FleetError> {
         let shards = config.plan.shards();
         let start = config.clock.now() + HEAD_START;
-        let last = config.plan.schedule().iter().last().map_or(Duration::ZERO, |arrival| arrival.due);
+        let last = match config.load {
+            Load::Open => config.plan.schedule().iter().last().map_or(Duration::ZERO, |arrival| arrival.due),
+            Load::Closed { .. } => Duration::ZERO,
+        };
         let (sender, notices) = mpsc::unbounded_channel();
         let mut supervisor = Supervisor {
             totals: Totals::new(shards as u16, config.plan.meters().into()),
@@ -176,7 +199,7 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
             number,
             shards: plan.shards(),
             meters: plan.meters_of(number),
-            arrivals: plan.schedule().for_shard(number, plan.shards()),
+            feed: self.feed_of(number),
             start,
             client: client.clone(),
             endpoint: plan.endpoint_template().clone(),
@@ -191,9 +214,12 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
             ..MeterSocketsConfig::new(*clock)
         };
         let targets = targets.clone();
+        let cores = cores();
+        let core = cores.get(number as usize).copied().filter(|_| self.config.pin);
         let (orders, inbox) = mpsc::unbounded_channel();
         let arbiter = Arbiter::new();
         let begun = arbiter.spawn_fn(move || {
+            core.map(pin_current_thread);
             let mut sockets = MeterSockets::new(sockets);
             let opened = targets.iter().try_for_each(|target| sockets.open(0, *target));
             if let Err(error) = opened {
@@ -208,6 +234,17 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
         self.arbiters.push(arbiter);
         self.orders.push(orders);
         Ok(())
+    }
+
+    fn feed_of(&self, shard: u32) -> Feed {
+        let plan = &self.config.plan;
+        match self.config.load {
+            Load::Open => Feed::Open(plan.schedule().for_shard(shard, plan.shards())),
+            Load::Closed { in_flight, sessions } => Feed::Closed {
+                in_flight: in_flight.div_ceil(plan.shards()),
+                left: sessions / u64::from(plan.shards()),
+            },
+        }
     }
 
     async fn lead(mut self) -> Result<FleetOutcome, FleetError> {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::resolved::{PortRange, Scenario, ServerChoice};
 use crate::base::{Clock, Seed};
-use crate::fleet::FleetConfig;
+use crate::fleet::{FleetConfig, Load};
 use crate::meter;
 use crate::protocol::client::{self, Backoff};
 use crate::protocol::coap::ContentFormat;
 use crate::protocol::lwm2m::ServerUri;
 use crate::protocol::server::{Account, BootstrapConfig, EmsConfig, RetryTerms, WriteLevel};
 use crate::servers::EmbeddedConfig;
-use crate::transport::{Gate, LocalAddresses};
+use crate::transport::{Gate, LocalAddresses, cores};
 
 /// Peers an embedded server remembers beyond one for each meter: room for strangers.
 const SPARE_PEERS: usize = 100_000;
@@ -38,6 +38,7 @@ impl Scenario {
         EmbeddedConfig {
             bootstrap: both.bootstrap.filter(|_| self.servers.bootstrap.is_embedded()),
             ems: both.ems.filter(|_| self.servers.ems.is_embedded()),
+            pin: self.pin(),
             ..both
         }
     }
@@ -50,6 +51,7 @@ impl Scenario {
             bootstrap: Some((embedded.bootstrap_listen, bootstrap)),
             ems: Some((embedded.ems_listen, self.ems_config())),
             workers: embedded.workers,
+            pin: false,
             gate: self.gate(),
             seed: self.run.seed,
             clock,
@@ -105,13 +107,21 @@ impl Scenario {
             seed,
             clock,
             gate: self.gate(),
+            pin: self.pin(),
             local: (!local.addresses.is_empty()).then_some(local),
             targets,
+            load: Load::Open,
             hold: self.run.hold.duration(),
             settle: self.run.settle.duration(),
             drain: self.run.drain.duration(),
             sabotage: Vec::new(),
         }
+    }
+
+    /// Whether threads stay on their cores: as long as there is a core for each shard. A shard and its
+    /// servers' workers then share one, and a datagram never crosses to another.
+    fn pin(&self) -> bool {
+        self.run.shards as usize <= cores().len()
     }
 
     /// Which destinations are allowed.

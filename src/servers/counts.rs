@@ -16,6 +16,8 @@ pub struct BootstrapCounts {
 /// What the EMS counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EmsCounts {
+    /// Registers accepted, by endpoint name; only when it has stopped.
+    pub accepted: Vec<(String, u32)>,
     /// What it did.
     pub counters: EmsCounters,
     /// Its datagrams.

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::counts::{BootstrapCounts, EmsCounts, ServerCounts};
-use super::worker::{Published, Worker};
+use super::worker::{self, Place, Published, Seat, Shared};
 use crate::base::{Clock, Seed};
 use crate::protocol::lwm2m::ServerUri;
 use crate::protocol::server::{BootstrapConfig, BootstrapServer, Ems, EmsConfig, Server};
-use crate::transport::{Gate, OpenError, ServerBinding, ServerConfig, Waker};
+use crate::transport::{Gate, OpenError, ServerBinding, ServerConfig, Waker, cores, pin_current_thread};
 
 /// Which servers to start, and how.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct EmbeddedConfig {
     pub ems: Option<(SocketAddr, EmsConfig)>,
     /// Threads of each server. The kernel gives each of them its part of the peers.
     pub workers: u32,
+    /// Whether each thread stays on a core: the n-th of each server on the n-th core, as the shards do.
+    pub pin: bool,
     /// Which peers may be answered.
     pub gate: Gate,
     /// Draws everything random.
@@ -42,20 +45,16 @@ pub enum ServersError {
         /// What the system said.
         error: OpenError,
     },
-    /// No thread for one of them.
-    #[error("the embedded {server} has no thread: {error}")]
-    Thread {
-        /// Which.
-        server: &'static str,
-        /// What the system said.
-        error: std::io::Error,
-    },
+    /// No thread for them.
+    #[error("the embedded servers have no thread: {0}")]
+    Thread(std::io::Error),
 }
 
 /// The embedded servers, running. Dropping them stops them.
 pub struct Embedded {
-    bootstrap: Option<Running<BootstrapServer, BootstrapCounts>>,
-    ems: Option<Running<Ems, EmsCounts>>,
+    bootstrap: Option<Running<BootstrapCounts>>,
+    ems: Option<Running<EmsCounts>>,
+    threads: Vec<Thread>,
 }
 
 /// What is left of the servers after they stopped.
@@ -72,32 +71,29 @@ impl Embedded {
     ///
     /// # Errors
     /// That a port cannot be had, or a thread.
-    pub fn start(mut config: EmbeddedConfig) -> Result<Self, ServersError> {
-        let common = Common {
-            workers: config.workers.max(1),
-            gate: config.gate,
-            clock: config.clock,
-        };
-        let seed = config.seed.child("ems", 0);
-        let ems = config.ems.take().map(|(listen, ems)| {
+    pub fn start(config: EmbeddedConfig) -> Result<Self, ServersError> {
+        let EmbeddedConfig { bootstrap, ems, seed, .. } = &config;
+        let mut crews: Vec<Vec<Box<dyn Seat>>> = (0..config.workers.max(1)).map(|_| Vec::new()).collect();
+        let ems = ems.as_ref().map(|(listen, ems)| {
+            let seed = seed.child("ems", 0);
             let make = |worker| Ems::new(ems.clone(), seed.child("worker", worker));
-            let count = |ems: &Ems| EmsCounts { counters: ems.counters(), traffic: ems.traffic().clone() };
-            Running::start("EMS", listen, &common, make, count)
+            Running::bind("EMS", *listen, &config, make, count_ems, &mut crews)
         });
         let ems = ems.transpose()?;
-        let seed = config.seed.child("bootstrap-server", 0);
-        let bootstrap = config.bootstrap.take().map(|(listen, mut bootstrap)| {
+        let bootstrap = bootstrap.as_ref().map(|(listen, bootstrap)| {
+            let seed = seed.child("bootstrap-server", 0);
+            let mut bootstrap = bootstrap.clone();
             if let Some(ems) = &ems {
                 bootstrap.account.uri = ServerUri::coap(ems.address).to_string();
             }
             let make = |worker| BootstrapServer::new(bootstrap.clone(), seed.child("worker", worker));
-            let count = |server: &BootstrapServer| BootstrapCounts {
-                counters: server.counters().clone(),
-                traffic: server.traffic().clone(),
-            };
-            Running::start("Bootstrap-Server", listen, &common, make, count)
+            Running::bind("Bootstrap-Server", *listen, &config, make, count_bootstrap, &mut crews)
         });
-        Ok(Embedded { bootstrap: bootstrap.transpose()?, ems })
+        let mut embedded = Embedded { bootstrap: bootstrap.transpose()?, ems, threads: Vec::new() };
+        for (number, crew) in crews.into_iter().enumerate().filter(|(_, crew)| !crew.is_empty()) {
+            embedded.threads.push(Thread::start(number, crew, &config)?);
+        }
+        Ok(embedded)
     }
 
     /// Where the Bootstrap-Server listens.
@@ -112,119 +108,151 @@ impl Embedded {
 
     /// What they have counted, as of a quarter of a second ago at the most.
     pub fn counts(&self) -> ServerCounts {
-        let mut counts = ServerCounts::default();
-        if let Some(server) = &self.bootstrap {
-            let sum = counts.bootstrap.insert(BootstrapCounts::default());
-            server.each(|published| {
-                sum.counters.add(&published.counts.counters);
-                sum.traffic.add(&published.counts.traffic);
-                counts.cpu += published.cpu;
-                counts.lost += published.lost;
+        let mut lost = 0;
+        let bootstrap = self.bootstrap.as_ref().map(|server| {
+            let mut sum = BootstrapCounts::default();
+            lost += server.each(|counts| {
+                sum.counters.add(&counts.counters);
+                sum.traffic.add(&counts.traffic);
             });
-        }
-        if let Some(server) = &self.ems {
-            let sum = counts.ems.insert(EmsCounts::default());
-            server.each(|published| {
-                sum.counters.add(&published.counts.counters);
-                sum.traffic.add(&published.counts.traffic);
-                counts.cpu += published.cpu;
-                counts.lost += published.lost;
+            sum
+        });
+        let ems = self.ems.as_ref().map(|server| {
+            let mut sum = EmsCounts::default();
+            lost += server.each(|counts| {
+                sum.counters.add(&counts.counters);
+                sum.traffic.add(&counts.traffic);
             });
-        }
-        counts
+            sum
+        });
+        let cpu = self.threads.iter().map(|thread| thread.shared.cpu.load(Ordering::Acquire)).sum();
+        ServerCounts { bootstrap, ems, cpu: Duration::from_nanos(cpu), lost }
     }
 
     /// Stops them and takes everything they know.
     pub fn stop(mut self) -> Final {
-        if let Some(server) = &mut self.bootstrap {
-            server.stop();
-        }
-        let mut accepted = None;
-        if let Some(server) = &mut self.ems {
-            let sum = accepted.insert(BTreeMap::new());
-            for ems in server.stop() {
-                for (endpoint, times) in ems.accepted() {
-                    *sum.entry(endpoint.to_owned()).or_default() += times;
+        self.end();
+        let accepted = self.ems.as_ref().map(|server| {
+            let mut sum = BTreeMap::new();
+            server.each(|counts| {
+                for (endpoint, times) in &counts.accepted {
+                    *sum.entry(endpoint.clone()).or_default() += times;
                 }
+            });
+            sum
+        });
+        Final { counts: self.counts(), accepted }
+    }
+
+    fn end(&mut self) {
+        for thread in &self.threads {
+            thread.shared.stop.store(true, Ordering::Release);
+            thread.waker.wake();
+        }
+        for thread in &mut self.threads {
+            if let Some(handle) = thread.handle.take() {
+                // A thread that panicked has said so; what it published stays.
+                let _ = handle.join();
             }
         }
-        Final { counts: self.counts(), accepted }
     }
 }
 
-/// What the workers of all servers have in common.
-struct Common {
-    workers: u32,
-    gate: Gate,
-    clock: Clock,
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
-/// One server on its threads.
-struct Running<S, C> {
+fn count_bootstrap(server: &BootstrapServer, _last: bool) -> BootstrapCounts {
+    BootstrapCounts { counters: server.counters().clone(), traffic: server.traffic().clone() }
+}
+
+fn count_ems(ems: &Ems, last: bool) -> EmsCounts {
+    let accepted = || ems.accepted().map(|(endpoint, times)| (endpoint.to_owned(), times)).collect();
+    EmsCounts {
+        counters: ems.counters(),
+        traffic: ems.traffic().clone(),
+        accepted: if last { accepted() } else { Vec::new() },
+    }
+}
+
+/// One server: its address, and where its workers publish.
+struct Running<C> {
     address: SocketAddr,
-    stop: Arc<AtomicBool>,
-    workers: Vec<Thread<S, C>>,
+    workers: Vec<Arc<Mutex<Published<C>>>>,
 }
 
-struct Thread<S, C> {
-    handle: Option<JoinHandle<S>>,
-    waker: Waker,
-    published: Arc<Mutex<Published<C>>>,
-}
-
-impl<S: Server + Send + 'static, C: Clone + Default + Send + 'static> Running<S, C> {
-    fn start(
+impl<C: Default + Send + 'static> Running<C> {
+    /// Binds a socket for each worker and seats a machine at it, one in each of the `crews`.
+    fn bind<S: Server + Send + 'static>(
         name: &'static str,
         listen: SocketAddr,
-        common: &Common,
+        config: &EmbeddedConfig,
         make: impl Fn(u64) -> S,
-        count: fn(&S) -> C,
+        count: fn(&S, bool) -> C,
+        crews: &mut [Vec<Box<dyn Seat>>],
     ) -> Result<Self, ServersError> {
-        let config = ServerConfig {
-            gate: common.gate,
-            reuse_port: common.workers > 1,
-            ..ServerConfig::new(common.clock)
+        let socket = ServerConfig {
+            gate: config.gate,
+            reuse_port: crews.len() > 1,
+            timestamps: false,
+            ..ServerConfig::new(config.clock)
         };
-        let stop = Arc::new(AtomicBool::new(false));
-        let mut running = Running { address: listen, stop: stop.clone(), workers: Vec::new() };
-        for worker in 0..common.workers {
+        let mut running = Running { address: listen, workers: Vec::new() };
+        let mut bindings = Vec::new();
+        for _ in crews.iter() {
             // The first may be given a port; the others share it.
-            let bound = ServerBinding::bind(running.address, config);
+            let bound = ServerBinding::bind(running.address, socket);
             let binding = bound.map_err(|error| ServersError::Listen { server: name, error })?;
             running.address = binding.local_address();
-            let waker = binding.waker();
+            bindings.push(binding);
+        }
+        if crews.len() > 1 {
+            // Where the kernel cannot, it divides the peers by a hash, and all works as well, only slower.
+            let _ = bindings[0].divide_peers(crews.len() as u32);
+        }
+        for (worker, (binding, crew)) in bindings.into_iter().zip(crews).enumerate() {
             let published = Arc::new(Mutex::new(Published::default()));
-            let server = make(worker.into());
-            let (clock, stop, place) = (common.clock, stop.clone(), published.clone());
-            let work = move || Worker { server, socket: binding.serve(), clock, stop, published: place, count }.serve();
-            let thread = std::thread::Builder::new().name(format!("{name} {worker}"));
-            let handle = thread.spawn(work).map_err(|error| ServersError::Thread { server: name, error })?;
-            running.workers.push(Thread { handle: Some(handle), waker, published });
+            running.workers.push(published.clone());
+            crew.push(Box::new(Place { server: make(worker as u64), binding, published, count }));
         }
         Ok(running)
     }
 
-    fn each(&self, mut see: impl FnMut(&Published<C>)) {
+    /// Shows the counts of each worker; how many datagrams they lost together.
+    fn each(&self, mut see: impl FnMut(&C)) -> u64 {
+        let mut lost = 0;
         for worker in &self.workers {
-            if let Ok(published) = worker.published.lock() {
-                see(&published);
+            if let Ok(published) = worker.lock() {
+                see(&published.counts);
+                lost += published.lost;
             }
         }
+        lost
     }
 }
 
-impl<S, C> Running<S, C> {
-    /// Stops the threads; the machines they served.
-    fn stop(&mut self) -> Vec<S> {
-        self.stop.store(true, Ordering::Release);
-        self.workers.iter().for_each(|worker| worker.waker.wake());
-        let handles: Vec<JoinHandle<S>> = self.workers.iter_mut().filter_map(|w| w.handle.take()).collect();
-        handles.into_iter().filter_map(|handle| handle.join().ok()).collect()
-    }
+/// One thread with its machines.
+struct Thread {
+    handle: Option<JoinHandle<()>>,
+    waker: Waker,
+    shared: Arc<Shared>,
 }
 
-impl<S, C> Drop for Running<S, C> {
-    fn drop(&mut self) {
-        self.stop();
+impl Thread {
+    fn start(number: usize, crew: Vec<Box<dyn Seat>>, config: &EmbeddedConfig) -> Result<Self, ServersError> {
+        let shared = Arc::new(Shared::default());
+        let waker = crew[0].waker();
+        let cores = if config.pin { cores() } else { Vec::new() };
+        let core = (!cores.is_empty()).then(|| cores[number % cores.len()]);
+        let (clock, own) = (config.clock, shared.clone());
+        let work = move || {
+            core.map(pin_current_thread);
+            worker::serve(crew, clock, &own);
+        };
+        let thread = std::thread::Builder::new().name(format!("servers {number}"));
+        let handle = thread.spawn(work).map_err(ServersError::Thread)?;
+        Ok(Thread { handle: Some(handle), waker, shared })
     }
 }

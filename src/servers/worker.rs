@@ -1,59 +1,90 @@
-//! The thread of one server: datagrams in, datagrams out, and a look at the clock.
+//! The threads of the servers: datagrams in, datagrams out, and a look at the clock.
+//!
+//! A thread may serve several machines, each behind its own socket: the Bootstrap-Server's worker and the
+//! EMS's of one core share a thread, since waking a second one for a single Register costs more than
+//! answering it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::base::{Clock, Instant};
 use crate::protocol::server::Server;
-use crate::transport::{ServerSocket, resources::this_thread_cpu};
+use crate::transport::resources::this_thread_cpu;
+use crate::transport::{ServerBinding, ServerSocket, Waker};
 
-/// How often a worker publishes what it has counted.
+/// How often a thread publishes what it has counted.
 const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 
-/// A server machine, its socket, and where it publishes its counts.
-pub(super) struct Worker<S, C> {
-    pub server: S,
-    pub socket: ServerSocket,
-    pub clock: Clock,
-    pub stop: Arc<AtomicBool>,
-    pub published: Arc<Mutex<Published<C>>>,
-    /// Takes the counts out of the machine.
-    pub count: fn(&S) -> C,
-}
+/// How often a thread with nothing to do lets others run before it sleeps. Under load the next datagrams
+/// are there when it comes back: they arrive in larger batches, and nobody has to wake it.
+const IDLE_TURNS: u32 = 2;
 
-/// What a worker publishes a few times a second.
+/// What a machine publishes a few times a second.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Published<C> {
     pub counts: C,
-    pub cpu: Duration,
     /// Datagrams the kernel dropped at its socket, or would not send.
     pub lost: u64,
 }
 
-impl<S: Server, C> Worker<S, C> {
-    /// Serves until told to stop; gives the machine back.
-    pub(super) fn serve(mut self) -> S {
-        let mut publish_at = Instant::ZERO;
-        loop {
-            let now = self.clock.now();
-            let received = self.turn(now);
-            if now >= publish_at {
-                self.publish();
-                publish_at = now + PUBLISH_EVERY;
-            }
-            if self.stop.load(Ordering::Acquire) {
-                self.publish();
-                return self.server;
-            }
-            if received == 0 {
-                let wake = self.server.poll_timeout().unwrap_or(publish_at).min(publish_at);
-                // What cannot be waited for is met again at the next turn.
-                let _ = self.socket.wait(Some(wake.since(self.clock.now())));
-            }
-        }
+/// What a thread and those who started it share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// Set to end the thread.
+    pub stop: AtomicBool,
+    /// Processor time of the thread so far, in nanoseconds.
+    pub cpu: AtomicU64,
+}
+
+/// One machine of a thread, before the thread runs.
+pub(super) trait Seat: Send {
+    /// The machine behind its socket, on the thread that is to serve it.
+    fn take(self: Box<Self>) -> Box<dyn Part>;
+    /// Wakes that thread.
+    fn waker(&self) -> Waker;
+}
+
+/// One machine of a thread.
+pub(super) trait Part {
+    /// One turn: how many datagrams came in.
+    fn turn(&mut self, now: Instant) -> usize;
+    /// When it wants a turn though nothing comes in.
+    fn due(&self) -> Option<Instant>;
+    /// Publishes what it has counted; `last` says that no turn will follow.
+    fn publish(&mut self, last: bool);
+    /// Its socket.
+    fn socket(&self) -> &ServerSocket;
+}
+
+/// A machine that is to be served at `binding`.
+pub(super) struct Place<S, C> {
+    pub server: S,
+    pub binding: ServerBinding,
+    pub published: Arc<Mutex<Published<C>>>,
+    /// Takes the counts out of the machine; what takes long only the last time.
+    pub count: fn(&S, bool) -> C,
+}
+
+impl<S: Server + Send + 'static, C: Send + 'static> Seat for Place<S, C> {
+    fn take(self: Box<Self>) -> Box<dyn Part> {
+        let Place { server, binding, published, count } = *self;
+        Box::new(Served { server, socket: binding.serve(), published, count })
     }
 
+    fn waker(&self) -> Waker {
+        self.binding.waker()
+    }
+}
+
+struct Served<S, C> {
+    server: S,
+    socket: ServerSocket,
+    published: Arc<Mutex<Published<C>>>,
+    count: fn(&S, bool) -> C,
+}
+
+impl<S: Server, C> Part for Served<S, C> {
     fn turn(&mut self, now: Instant) -> usize {
         let server = &mut self.server;
         let received = self.socket.recv(|datagram| {
@@ -70,12 +101,51 @@ impl<S: Server, C> Worker<S, C> {
         received.unwrap_or_default()
     }
 
-    fn publish(&self) {
+    fn due(&self) -> Option<Instant> {
+        self.server.poll_timeout()
+    }
+
+    fn publish(&mut self, last: bool) {
         let counters = self.socket.counters();
         let lost = self.socket.kernel_drops().unwrap_or_default() + counters.queue_dropped;
-        let published = Published { counts: (self.count)(&self.server), cpu: this_thread_cpu(), lost };
+        let published = Published { counts: (self.count)(&self.server, last), lost };
         if let Ok(mut place) = self.published.lock() {
             *place = published;
+        }
+    }
+
+    fn socket(&self) -> &ServerSocket {
+        &self.socket
+    }
+}
+
+/// Serves until told to stop.
+pub(super) fn serve(seats: Vec<Box<dyn Seat>>, clock: Clock, shared: &Shared) {
+    let mut parts: Vec<Box<dyn Part>> = seats.into_iter().map(Seat::take).collect();
+    let mut publish_at = Instant::ZERO;
+    let mut idle_turns = 0;
+    loop {
+        let now = clock.now();
+        let received: usize = parts.iter_mut().map(|part| part.turn(now)).sum();
+        let stop = shared.stop.load(Ordering::Acquire);
+        if now >= publish_at || stop {
+            parts.iter_mut().for_each(|part| part.publish(stop));
+            shared.cpu.store(this_thread_cpu().as_nanos() as u64, Ordering::Release);
+            publish_at = now + PUBLISH_EVERY;
+        }
+        if stop {
+            return;
+        }
+        if received > 0 {
+            idle_turns = 0;
+        } else if idle_turns < IDLE_TURNS {
+            idle_turns += 1;
+            std::thread::yield_now();
+        } else {
+            let due = parts.iter().filter_map(|part| part.due()).fold(publish_at, Instant::min);
+            let sockets: Vec<&ServerSocket> = parts.iter().map(|part| part.socket()).collect();
+            // What cannot be waited for is met again at the next turn.
+            let _ = ServerSocket::wait_any(&sockets, Some(due.since(clock.now())));
         }
     }
 }

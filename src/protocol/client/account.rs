@@ -96,11 +96,9 @@ pub(super) fn hold_off(tree: &Tree, security: u16) -> Duration {
     seconds(tree, Path::resource(SECURITY, security, 11)).unwrap_or_default()
 }
 
-/// What /1 says of how to register: the resources a registration needs, with their defaults.
+/// /1/x/16-20: what to do after a registration has failed, with the defaults of the definition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Terms {
-    /// /1/x/1: seconds; zero is "for ever" (1.2).
-    pub lifetime: u32,
     /// /1/x/16: bootstrap when the tries are used up.
     pub bootstrap_on_failure: bool,
     /// /1/x/17: tries in one sequence.
@@ -114,9 +112,6 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    /// Lifetime where /1/x/1 is missing: what servers assume (LwM2M Core §6.2.1).
-    const DEFAULT_LIFETIME: u32 = 86_400;
-
     pub(super) fn read(tree: &Tree, server: u16) -> Self {
         let resource = |id| Path::resource(SERVER, server, id);
         let number = |id: u16, default: u32| {
@@ -124,7 +119,6 @@ impl Terms {
         };
         let sequence_delay = number(19, 86_400);
         Terms {
-            lifetime: number(1, Self::DEFAULT_LIFETIME),
             bootstrap_on_failure: !matches!(tree.get(resource(16)), Some(Value::Boolean(false))),
             retry_count: number(17, 5).max(1),
             retry_timer: Duration::from_secs(number(18, 60).into()),
@@ -133,6 +127,14 @@ impl Terms {
             sequence_count: number(20, 1).max(1),
         }
     }
+}
+
+/// /1/x/1 in seconds; zero is "for ever" (1.2). Where it is missing: what servers assume (LwM2M Core
+/// §6.2.1).
+pub(super) fn lifetime(tree: &Tree, server: u16) -> u32 {
+    const DEFAULT_LIFETIME: u32 = 86_400;
+    let lifetime = integer(tree, Path::resource(SERVER, server, 1));
+    lifetime.map_or(DEFAULT_LIFETIME, |seconds| u32::try_from(seconds.max(0)).unwrap_or(u32::MAX))
 }
 
 /// /1/x/7 as a registration says it; "U" where it is missing.

@@ -78,8 +78,8 @@ fn read(path: Path, accept: Option<ContentFormat>, tree: &Tree, version: Version
     super::manage::content_of(tree, path, accept, |_| true)
 }
 
-/// Bootstrap-Write: stored whatever was there, whatever the access rights say. An instance that is
-/// written is replaced, except /3/0, which the device itself fills.
+/// Bootstrap-Write: stored whatever was there, whatever the access rights say. An instance of an account
+/// or of access control that is written is replaced; of other objects, what is written is set.
 fn write(path: Path, request: &Message, tree: &mut Tree) -> Code {
     let Some(format) = request.content_format() else { return Code::BAD_REQUEST };
     let Some(&object) = path.ids().first() else { return Code::METHOD_NOT_ALLOWED };
@@ -91,26 +91,23 @@ fn write(path: Path, request: &Message, tree: &mut Tree) -> Code {
         Err(content::Error::Unsupported(_)) => return Code::UNSUPPORTED_CONTENT_FORMAT,
         Err(_) => return Code::BAD_REQUEST,
     };
-    if path.ids().len() <= 2 && object != DEVICE {
-        clear_instances(path, &entries, tree);
-    }
-    if tree.set_all(entries) { Code::CHANGED } else { Code::BAD_REQUEST }
+    let stored = match (path.ids().len(), object) {
+        (2, SECURITY..=ACCESS_CONTROL) => tree.replace(path, entries),
+        (1, SECURITY..=ACCESS_CONTROL) => replace_instances(entries, tree),
+        _ => tree.set_all(entries),
+    };
+    if stored { Code::CHANGED } else { Code::BAD_REQUEST }
 }
 
-fn clear_instances(target: Path, entries: &[Entry], tree: &mut Tree) {
-    if let [object, instance] = *target.ids() {
-        tree.remove(target);
-        tree.create_instance(object, instance);
-        return;
+/// Replaces each instance that the payload of a write to an object has something of.
+fn replace_instances(mut entries: Vec<Entry>, tree: &mut Tree) -> bool {
+    entries.sort_by_key(|entry| entry.path);
+    let mut stored = true;
+    while let Some(instance) = entries.last().map(|entry| entry.path.truncated(2)) {
+        let first = entries.partition_point(|entry| entry.path < instance);
+        stored &= tree.replace(instance, entries.split_off(first));
     }
-    let mut cleared = None;
-    for entry in entries {
-        let instance = Path::instance(entry.path.ids()[0], entry.path.ids()[1]);
-        if cleared != Some(instance) {
-            tree.remove(instance);
-            cleared = Some(instance);
-        }
-    }
+    stored
 }
 
 /// Bootstrap-Delete: never the Bootstrap-Server Account, never /3/0.

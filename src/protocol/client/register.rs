@@ -73,7 +73,7 @@ impl Registration {
 
     /// Sends the Register.
     pub(super) fn register(&mut self, endpoint: &str, tree: &Tree, config: &Config, now: Instant) {
-        self.lifetime = Terms::read(tree, self.account.server).lifetime;
+        self.lifetime = account::lifetime(tree, self.account.server);
         self.location = None;
         let binding = account::binding(tree, self.account.server);
         let request = Message::request(Code::POST)

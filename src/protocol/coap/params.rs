@@ -162,8 +162,11 @@ impl Params {
 }
 
 /// `span` times `factor`, or a very long time where that cannot be told.
+///
+/// In nanoseconds and without a detour: every message asks for EXCHANGE_LIFETIME.
 fn scaled(span: Duration, factor: f64) -> Duration {
-    Duration::try_from_secs_f64(span.as_secs_f64() * factor).unwrap_or(Duration::MAX)
+    let nanos = span.as_nanos() as f64 * factor;
+    if nanos < u64::MAX as f64 { Duration::from_nanos((nanos + 0.5) as u64) } else { Duration::MAX }
 }
 
 #[cfg(test)]

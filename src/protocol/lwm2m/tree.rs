@@ -99,6 +99,28 @@ impl Tree {
         all
     }
 
+    /// Replaces all that an object instance holds by `entries`, which are resources or resource instances
+    /// of it, no path twice, and no resource both single and multiple; without any, it exists and is
+    /// empty. False, and nothing changed, if `instance` is no object instance or an entry is not of it.
+    pub fn replace(&mut self, instance: Path, entries: Vec<Entry>) -> bool {
+        let belongs = |entry: &Entry| holds_values(entry.path) && entry.path.starts_with(&instance);
+        if instance.depth() != 2 || !entries.iter().all(belongs) {
+            return false;
+        }
+        self.remove(instance);
+        if entries.is_empty() {
+            return self.create_instance(instance.ids()[0], instance.ids()[1]);
+        }
+        let mut slots: Vec<(Path, Slot)> =
+            entries.into_iter().map(|Entry { path, value }| (path, Slot::Value(value))).collect();
+        slots.sort_by_key(|(path, _)| *path);
+        // Behind the mark that hides the template's values, if there is one.
+        let at = self.own.partition_point(|(path, _)| *path <= instance);
+        self.own.reserve_exact(slots.len());
+        self.own.splice(at..at, slots);
+        true
+    }
+
     /// Makes an object instance exist without any value. False, and nothing changed, if it exists
     /// already or an identifier is 65535, which is reserved.
     pub fn create_instance(&mut self, object: u16, instance: u16) -> bool {
@@ -263,10 +285,10 @@ impl Tree {
     }
 
     fn visible(&self, path: Path) -> Visible<'_> {
-        let template = match self.is_hidden_from_above(path) {
-            true => &[],
-            false => &self.template[self.template_below(path)],
-        };
+        let mut template = &self.template[self.template_below(path)];
+        if !template.is_empty() && self.is_hidden_from_above(path) {
+            template = &[];
+        }
         Visible { own: &self.own[self.own_below(path)], template }
     }
 

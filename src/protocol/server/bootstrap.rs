@@ -297,10 +297,10 @@ fn can_write(format: ContentFormat) -> bool {
 /// Account, which a Bootstrap-Discover shows as the one without `ssid`. Without an intelligible answer,
 /// /0/0 is taken to be it, as factories have it.
 fn free_instance(discovered: &[u8]) -> u16 {
-    let own = link::decode(discovered).ok().and_then(|links| {
-        links.iter().find_map(|link| {
-            let path: Path = link.target.parse().ok()?;
-            match *path.ids() {
+    let own = link::links(discovered).ok().and_then(|mut links| {
+        links.find_map(|link| {
+            let link = link.ok()?;
+            match *link.path()?.ids() {
                 [0, instance] if link.attribute("ssid").is_none() => Some(instance),
                 _ => None,
             }

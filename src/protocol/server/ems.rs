@@ -48,7 +48,7 @@ impl Ems {
         EmsCounters { registered: self.registry.len() as u64, ..self.counters.clone() }
     }
 
-    /// Registers accepted, by endpoint name, in no order.
+    /// Registers accepted, by endpoint name, in the order of their first Register.
     pub fn accepted(&self) -> impl Iterator<Item = (&str, u32)> {
         self.registry.accepted()
     }
@@ -120,7 +120,10 @@ impl Ems {
             None => {}
             Some(_) => return Err(Code::UNSUPPORTED_CONTENT_FORMAT),
         }
-        link::decode(request.payload()).map_err(|_| Code::BAD_REQUEST)?;
+        let mut objects = link::links(request.payload()).map_err(|_| Code::BAD_REQUEST)?;
+        if objects.any(|object| object.is_err()) {
+            return Err(Code::BAD_REQUEST);
+        }
         Ok((endpoint, lifetime))
     }
 

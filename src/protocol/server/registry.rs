@@ -14,15 +14,16 @@ const GRACE: Duration = Duration::from_secs(45);
 
 /// One registration in force.
 pub(super) struct Registration {
-    endpoint: Arc<str>,
+    /// Whose it is, by its place among the endpoints.
+    endpoint: u32,
     /// Tells this use of the place from earlier ones.
     generation: u32,
     lifetime: u32,
 }
 
 /// What is known of an endpoint name beyond its present registration.
-#[derive(Default)]
 struct Endpoint {
+    name: Arc<str>,
     /// Registers accepted in all.
     accepted: u32,
     current: Option<u32>,
@@ -33,7 +34,8 @@ pub(super) struct Registry {
     places: Vec<Option<Registration>>,
     generations: Vec<u32>,
     free: Vec<u32>,
-    endpoints: FxHashMap<Arc<str>, Endpoint>,
+    endpoints: Vec<Endpoint>,
+    by_name: FxHashMap<Arc<str>, u32>,
     expiry: Wheel,
     due: Vec<u32>,
 }
@@ -44,7 +46,8 @@ impl Registry {
             places: Vec::new(),
             generations: Vec::new(),
             free: Vec::new(),
-            endpoints: FxHashMap::default(),
+            endpoints: Vec::new(),
+            by_name: FxHashMap::default(),
             expiry: Wheel::new(Instant::ZERO),
             due: Vec::new(),
         }
@@ -53,11 +56,11 @@ impl Registry {
     /// Registers `endpoint`, replacing what it had before. Returns its location ID and whether it
     /// replaced one.
     pub(super) fn register(&mut self, endpoint: &str, lifetime: u32, now: Instant) -> (String, bool) {
-        let name: Arc<str> = match self.endpoints.get_key_value(endpoint) {
-            Some((name, _)) => name.clone(),
-            None => endpoint.into(),
+        let endpoint = match self.by_name.get(endpoint) {
+            Some(&known) => known,
+            None => self.insert(endpoint),
         };
-        let known = self.endpoints.entry(name.clone()).or_default();
+        let known = &mut self.endpoints[endpoint as usize];
         known.accepted += 1;
         let replaced = known.current.take();
         if let Some(place) = replaced {
@@ -69,10 +72,8 @@ impl Registry {
             (self.places.len() - 1) as u32
         });
         let generation = self.generations[place as usize];
-        self.places[place as usize] = Some(Registration { endpoint: name.clone(), generation, lifetime });
-        if let Some(known) = self.endpoints.get_mut(&name) {
-            known.current = Some(place);
-        }
+        self.places[place as usize] = Some(Registration { endpoint, generation, lifetime });
+        self.endpoints[endpoint as usize].current = Some(place);
         self.arm(place, now);
         (location_id(place, generation), replaced.is_some())
     }
@@ -121,13 +122,21 @@ impl Registry {
         self.places.iter().enumerate().filter_map(|(place, registration)| {
             let registration = registration.as_ref()?;
             let id = location_id(place as u32, registration.generation);
-            Some((id, &*registration.endpoint, registration.lifetime))
+            Some((id, &*self.endpoints[registration.endpoint as usize].name, registration.lifetime))
         })
     }
 
-    /// Registers accepted, by endpoint name, in no order.
+    /// Registers accepted, by endpoint name, in the order of their first Register.
     pub(super) fn accepted(&self) -> impl Iterator<Item = (&str, u32)> {
-        self.endpoints.iter().map(|(name, endpoint)| (&**name, endpoint.accepted))
+        self.endpoints.iter().map(|endpoint| (&*endpoint.name, endpoint.accepted))
+    }
+
+    fn insert(&mut self, name: &str) -> u32 {
+        let name: Arc<str> = name.into();
+        let endpoint = self.endpoints.len() as u32;
+        self.endpoints.push(Endpoint { name: name.clone(), accepted: 0, current: None });
+        self.by_name.insert(name, endpoint);
+        endpoint
     }
 
     fn find(&self, id: &str) -> Option<u32> {
@@ -147,10 +156,8 @@ impl Registry {
     }
 
     fn end(&mut self, place: u32) {
-        if let Some(registration) = &self.places[place as usize]
-            && let Some(endpoint) = self.endpoints.get_mut(&registration.endpoint)
-        {
-            endpoint.current = None;
+        if let Some(registration) = &self.places[place as usize] {
+            self.endpoints[registration.endpoint as usize].current = None;
         }
         self.vacate(place);
     }

@@ -101,6 +101,7 @@ impl MeterSocketsConfig {
             // The others are bound to a loopback address, or are meant for the network.
             loopback_only: way == Way::Loopback4,
             tell_local: !own,
+            timestamps: true,
             open: 0,
         };
         let batch = if own { FEW } else { BATCH };

@@ -9,6 +9,7 @@ mod outbox;
 mod poller;
 mod server;
 mod sources;
+mod steer;
 mod tally;
 
 pub use batch::MAX_DATAGRAM;

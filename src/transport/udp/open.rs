@@ -107,6 +107,8 @@ pub(super) struct Options {
     /// Whether each datagram is to tell the local address it came to. It costs some 100 ns, so only where
     /// the binding does not say.
     pub(super) tell_local: bool,
+    /// Whether each datagram is to tell when the kernel received it.
+    pub(super) timestamps: bool,
     /// How many sockets its owner has open already, for the error message.
     pub(super) open: u64,
 }
@@ -143,7 +145,9 @@ impl UdpSocket {
 
     fn try_open(address: SocketAddr, options: Options) -> io::Result<Self> {
         let socket = new_socket(address)?;
-        setsockopt(&socket, ReceiveTimestampns, &true)?;
+        if options.timestamps {
+            setsockopt(&socket, ReceiveTimestampns, &true)?;
+        }
         match address {
             SocketAddr::V4(_) => setsockopt(&socket, Ipv4PacketInfo, &options.tell_local)?,
             SocketAddr::V6(_) => {
@@ -200,7 +204,7 @@ mod tests {
     use super::*;
 
     const PLAIN: Options =
-        Options { receive_buffer: None, reuse_port: false, loopback_only: false, tell_local: false, open: 0 };
+        Options { receive_buffer: None, reuse_port: false, loopback_only: false, tell_local: false, timestamps: true, open: 0 };
 
     #[test]
     fn errors_name_the_address_and_the_way_out() {

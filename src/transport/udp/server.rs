@@ -14,6 +14,7 @@ use super::family::{Family, V4, V6};
 use super::meters::wait_for;
 use super::open::{OpenError, Options, ReceiveBuffer, UdpSocket};
 use super::outbox::Outbox;
+use super::steer;
 use super::tally::{SendError, SendErrorKind, Tally, UdpCounters};
 use crate::base::{Clock, Instant};
 use crate::transport::gate::Gate;
@@ -33,13 +34,16 @@ pub struct ServerConfig {
     /// Whether several sockets, each with its thread, share the port: the kernel gives each of them a
     /// part of the peers, always the same. All of them must ask for it.
     pub reuse_port: bool,
+    /// Whether each datagram is to tell when the kernel received it; without, it is when it was read. It costs
+    /// the kernel some 5 % of a datagram.
+    pub timestamps: bool,
 }
 
 impl ServerConfig {
     /// Loopback only, alone at its port, 64 MiB of receive buffer, 65,536 datagrams waiting.
     pub fn new(clock: Clock) -> Self {
         let gate = Gate::default();
-        ServerConfig { gate, clock, receive_buffer: 64 << 20, queue_limit: 65_536, reuse_port: false }
+        ServerConfig { gate, clock, receive_buffer: 64 << 20, queue_limit: 65_536, reuse_port: false, timestamps: true }
     }
 }
 
@@ -63,11 +67,26 @@ impl ServerBinding {
             reuse_port: config.reuse_port,
             loopback_only: false,
             tell_local: address.ip().is_unspecified(),
+            timestamps: config.timestamps,
             open: 0,
         };
         let socket = UdpSocket::open(address, options)?;
         let waker = Waker::new().map_err(OpenError::without_address)?;
         Ok(ServerBinding { socket, config, waker })
+    }
+
+    /// Has the kernel divide the peers of an IPv4 port that `workers` sockets share: loopback meters by
+    /// their number, so that with as many workers as shards each shard has one, others by address and
+    /// port. To be called on one of the sockets when all are bound; they count in that order. Without,
+    /// and over IPv6, the kernel divides them by a hash of its own.
+    ///
+    /// # Errors
+    /// That the kernel does not know how.
+    pub fn divide_peers(&self, workers: u32) -> io::Result<()> {
+        match self.socket.local {
+            SocketAddr::V4(_) => steer::by_peer(&self.socket, workers),
+            SocketAddr::V6(_) => Ok(()),
+        }
     }
 
     /// The address that was bound, with the port that was got.
@@ -165,9 +184,21 @@ impl ServerSocket {
     /// # Errors
     /// None that a valid socket can have.
     pub fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
-        let socket = (self.port.socket().fd.as_fd(), self.port.is_blocked());
-        wait_for(&[Some(socket), Some((self.waker.0.as_fd(), false))], timeout)?;
-        self.waker.take()
+        Self::wait_any(&[self], timeout)
+    }
+
+    /// The same for several sockets that one thread serves: whichever has news first.
+    ///
+    /// # Errors
+    /// None that valid sockets can have.
+    pub fn wait_any(sockets: &[&ServerSocket], timeout: Option<Duration>) -> io::Result<bool> {
+        let descriptors: Vec<_> = sockets
+            .iter()
+            .map(|socket| Some((socket.port.socket().fd.as_fd(), socket.port.is_blocked())))
+            .chain(sockets.iter().map(|socket| Some((socket.waker.0.as_fd(), false))))
+            .collect();
+        wait_for(&descriptors, timeout)?;
+        sockets.iter().try_fold(false, |woken, socket| Ok(socket.waker.take()? || woken))
     }
 
     /// Wakes this socket's thread from another.

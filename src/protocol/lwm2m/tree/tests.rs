@@ -57,6 +57,8 @@ impl Model {
 enum Step {
     Set(Path, Value),
     SetAll(Vec<Entry>),
+    /// An instance, and resources of it by resource and value.
+    Replace(Path, BTreeMap<u16, Value>),
     Create(u16, u16),
     Remove(Path),
     ClearExcept(Vec<Path>),
@@ -81,6 +83,8 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (path(2..=4), value()).prop_map(|(path, value)| Step::Set(path, value)),
         1 => entries(6).prop_map(Step::SetAll),
         2 => (0..3u16, 0..3u16).prop_map(|(object, instance)| Step::Create(object, instance)),
+        2 => (path(2..=2), prop::collection::btree_map(0..3u16, value(), 0..3))
+            .prop_map(|(instance, values)| Step::Replace(instance, values)),
         4 => path(0..=4).prop_map(Step::Remove),
         1 => prop::collection::vec(path(1..=4), 0..3).prop_map(Step::ClearExcept),
     ]
@@ -124,6 +128,17 @@ proptest! {
                         model.set(entry.path, entry.value.clone());
                     }
                     prop_assert!(tree.set_all(entries));
+                }
+                Step::Replace(instance, values) => {
+                    model.remove(instance);
+                    model.create(instance);
+                    let mut entries = Vec::new();
+                    for (resource, value) in values {
+                        let path = instance.child(resource).expect("a small id");
+                        model.set(path, value.clone());
+                        entries.insert(0, Entry::new(path, value));
+                    }
+                    prop_assert!(tree.replace(instance, entries));
                 }
                 Step::Create(object, instance) => {
                     let created = tree.create_instance(object, instance);

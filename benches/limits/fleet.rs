@@ -1,0 +1,151 @@
+//! Whole sessions (bootstrap and registration) per second with the embedded servers on this machine, and
+//! the memory of an idle registered meter.
+
+use std::io::{BufRead, BufReader, Read as _};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bootstorm::base::{Clock, Instant};
+use bootstorm::fleet::{self, FleetConfig, Load};
+use bootstorm::metrics::{MeterState, Stage};
+use bootstorm::protocol::lwm2m::ServerUri;
+use bootstorm::scenario::{self, Overrides, Scenario};
+use bootstorm::servers::Embedded;
+use bootstorm::transport::resources;
+use tokio::sync::mpsc;
+
+/// Exchanges of a session that cost a round trip of their own: Bootstrap-Request, Discover, Delete, two
+/// Writes, Finish, Register.
+pub const ROUND_TRIPS_PER_SESSION: f64 = 7.0;
+
+/// What a fleet in closed loop reached.
+pub struct Sessions {
+    /// Sessions per second, from the first tenth to the last.
+    pub per_second: f64,
+    /// Processor time per session of the meters' side.
+    pub client_cpu: Duration,
+    /// Processor time per session of the servers' side.
+    pub server_cpu: Duration,
+    /// Failed attempts and datagrams sent again, of which there should be none.
+    pub trouble: u64,
+}
+
+/// Sessions per second of `meters` meters that take turns, `in_flight` at a time.
+pub fn sessions(meters: u32, in_flight: u32, sessions: u64) -> Sessions {
+    let clock = Clock::start();
+    let scenario = scenario_of(meters);
+    let servers = Embedded::start(scenario.embedded_config(clock)).expect("loopback ports are free");
+    let bootstrap = ServerUri::coap(servers.bootstrap_address().expect("it is embedded"));
+    let config = config_of(&scenario, &bootstrap, clock, Load::Closed { in_flight, sessions });
+    let mut points: Vec<(Instant, u64)> = Vec::new();
+    let (_keep, commands) = mpsc::unbounded_channel();
+    let outcome = fleet::run(config, commands, |totals, _| {
+        points.push((clock.now(), totals.snapshot().stage(Stage::Onboarding).count));
+        totals.take_finished();
+    });
+    let outcome = outcome.expect("a fleet on loopback needs little");
+    let snapshot = outcome.totals.snapshot();
+    let done = snapshot.stage(Stage::Onboarding).count;
+    let server_cpu = servers.stop().counts.cpu;
+    Sessions {
+        per_second: steady_rate(&points, done),
+        client_cpu: outcome.health.cpu / done.max(1) as u32,
+        server_cpu: server_cpu / done.max(1) as u32,
+        trouble: snapshot.failures.iter().map(|failure| failure.count).sum::<u64>() + snapshot.traffic.retransmitted,
+    }
+}
+
+/// The rate between the points where a tenth and nine tenths were done.
+fn steady_rate(points: &[(Instant, u64)], done: u64) -> f64 {
+    let reached = |share: u64| points.iter().find(|(_, count)| *count >= done * share / 10);
+    match (reached(1), reached(9)) {
+        (Some(from), Some(to)) if to.0 > from.0 => {
+            (to.1 - from.1) as f64 / to.0.since(from.0).as_secs_f64()
+        }
+        _ => f64::NAN,
+    }
+}
+
+/// Resident bytes that an idle registered meter adds to the generator, servers in another process.
+pub fn bytes_per_idle_meter(meters: u32) -> f64 {
+    let mut servers = ServersElsewhere::start();
+    let clock = Clock::start();
+    let scenario = scenario_of(meters);
+    let in_flight = Load::Closed { in_flight: 256, sessions: meters.into() };
+    let config = config_of(&scenario, &servers.bootstrap, clock, in_flight);
+    let before = resident();
+    let (mut idle, mut registered) = (0, 0);
+    let (_keep, commands) = mpsc::unbounded_channel();
+    let outcome = fleet::run(config, commands, |totals, _| {
+        totals.take_finished();
+        let now = totals.snapshot().states[MeterState::Registered];
+        if now >= registered {
+            (idle, registered) = (resident(), now);
+        }
+    });
+    outcome.expect("a fleet on loopback needs little");
+    servers.end();
+    assert_eq!(registered, i64::from(meters), "every meter registers");
+    (idle - before) as f64 / f64::from(meters)
+}
+
+fn resident() -> u64 {
+    resources::memory().expect("/proc is there").resident
+}
+
+fn scenario_of(meters: u32) -> Scenario {
+    let set = [
+        format!("fleet.meters={meters}"),
+        "fleet.lifetime=\"1d\"".to_owned(),
+        format!("servers.embedded.workers={}", std::env::var("W").unwrap_or("2".into())),
+        "run.hold=\"1s\"".to_owned(),
+        "run.settle=\"60s\"".to_owned(),
+        "run.drain=\"0s\"".to_owned(),
+    ];
+    let overrides = Overrides { set: set.to_vec(), seed: Some(1) };
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+    scenario::load(scenario::QUICKSTART_NAME, scenario::QUICKSTART, &overrides, cores).expect("a valid scenario")
+}
+
+fn config_of(scenario: &Scenario, bootstrap: &ServerUri, clock: Clock, load: Load) -> FleetConfig {
+    let targets = bootstrap.address().into_iter().collect();
+    let config = scenario.fleet_config(bootstrap, targets, clock);
+    FleetConfig { client: Arc::clone(&config.client), load, ..config }
+}
+
+/// The word that makes this bench's own binary serve instead of measure.
+pub const SERVE: &str = "serve-for-the-bench";
+
+/// Serves until standard input ends: the other process of the memory figure.
+pub fn serve() {
+    let clock = Clock::start();
+    let servers = Embedded::start(scenario_of(1).both_servers(clock)).expect("loopback ports are free");
+    println!("{}", ServerUri::coap(servers.bootstrap_address().expect("it is embedded")));
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+}
+
+struct ServersElsewhere {
+    child: Child,
+    input: Option<ChildStdin>,
+    bootstrap: ServerUri,
+}
+
+impl ServersElsewhere {
+    fn start() -> Self {
+        let own = std::env::current_exe().expect("a bench knows where it is");
+        let mut command = Command::new(own);
+        command.arg(SERVE).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("a second process");
+        let mut line = String::new();
+        let output = child.stdout.take().expect("it is piped");
+        BufReader::new(output).read_line(&mut line).expect("it says where it listens");
+        let bootstrap = line.trim().parse().expect("a URI");
+        ServersElsewhere { input: child.stdin.take(), child, bootstrap }
+    }
+
+    fn end(&mut self) {
+        self.input = None;
+        let _ = self.child.wait();
+    }
+}
