@@ -71,10 +71,11 @@ impl<W: Write> Screen<W> {
 
     /// Shows where the run is.
     pub fn show(&mut self, progress: &Progress) {
-        let columns = || terminal::size().map_or(80, |(columns, _)| columns);
+        // Some terminals, such as a serial line, do not know how wide they are and say 0.
+        let known = || terminal::size().ok().map(|(columns, _)| columns).filter(|columns| *columns > 0);
         if !self.failed {
             // One column less: some terminals wrap as soon as the last one is written.
-            self.failed = self.draw(progress, || usize::from(columns()).saturating_sub(1)).is_err();
+            self.failed = self.draw(progress, || usize::from(known().unwrap_or(80)) - 1).is_err();
         }
     }
 

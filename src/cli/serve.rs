@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::exit::RunError;
+use super::exit::{PORT_HELP, RunError};
 use super::load::ScenarioArgs;
 use super::print;
 use crate::base::text::{count, elapsed};
@@ -15,7 +15,7 @@ use crate::base::{Clock, Instant};
 use crate::protocol::lwm2m::ServerUri;
 use crate::protocol::server::Traffic;
 use crate::scenario::Scenario;
-use crate::servers::{BootstrapCounts, Embedded, EmsCounts, ServerCounts, ServersError};
+use crate::servers::{BootstrapCounts, Embedded, EmsCounts, ServerCounts};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,12 +43,51 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 pub(super) fn serve(args: ServeArgs) -> Result<(), RunError> {
     let scenario = args.scenario.load()?;
     let clock = Clock::start();
-    let help = "`servers.embedded` says where they listen; port 0 takes a free one";
-    let environment = |error: ServersError| RunError::environment(error.to_string(), help);
-    let servers = Embedded::start(scenario.both_servers(clock)).map_err(environment)?;
-    print(&uris(&scenario, &servers))?;
-    watch(&servers, clock)?;
-    print(&line(clock.now(), &servers.stop().counts))
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no_signals)?;
+    runtime.block_on(async {
+        // First of all: whoever reads the URIs may stop the servers at once.
+        let mut signals = Signals::watch().map_err(no_signals)?;
+        let servers = Embedded::start(scenario.both_servers(clock))
+            .map_err(|error| RunError::environment(error.to_string(), PORT_HELP))?;
+        print(&uris(&scenario, &servers))?;
+        let mut lines = tokio::time::interval(LINE_EVERY);
+        lines.tick().await;
+        loop {
+            tokio::select! {
+                () = signals.recv() => return print(&line(clock.now(), &servers.stop().counts)),
+                _ = lines.tick() => print(&line(clock.now(), &servers.counts()))?,
+            }
+        }
+    })
+}
+
+fn no_signals(error: io::Error) -> RunError {
+    RunError::environment(
+        format!("cannot wait for signals: {error}"),
+        "try again with fewer descriptors in use",
+    )
+}
+
+/// What ends a server.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn watch() -> io::Result<Self> {
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 fn uris(scenario: &Scenario, servers: &Embedded) -> String {
@@ -64,30 +103,6 @@ fn uris(scenario: &Scenario, servers: &Embedded) -> String {
         text.push_str(&format!("the Bootstrap-Server hands out {uri}\n"));
     }
     text
-}
-
-/// Prints a line now and then until a signal comes.
-fn watch(servers: &Embedded, clock: Clock) -> Result<(), RunError> {
-    let failed = |error: io::Error| {
-        RunError::environment(
-            format!("cannot wait for signals: {error}"),
-            "try again with fewer descriptors in use",
-        )
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        let mut lines = tokio::time::interval(LINE_EVERY);
-        lines.tick().await;
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => return Ok(()),
-                _ = terminate.recv() => return Ok(()),
-                _ = lines.tick() => print(&line(clock.now(), &servers.counts()))?,
-            }
-        }
-    })
 }
 
 /// Counts on one line; those that should be zero are there only if they are not.
