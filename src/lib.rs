@@ -1,4 +1,95 @@
-//! bootstorm drives fleets of simulated LwM2M smart meters against a Bootstrap-Server and an EMS.
+//! bootstorm drives fleets of simulated LwM2M smart meters, from one to a million, against a
+//! Bootstrap-Server and an EMS, and tells the truth about what it saw. This is the library; the binary is
+//! [`cli::main`] and nothing else, so that benches and tests use what people run.
+//!
+//! # Rooms
+//!
+//! Each module below is a room: a folder whose `mod.rs` says what it is for and what it never does. A
+//! *shell* has side effects: it opens sockets and files, starts threads, reads the clock. Everything else
+//! is pure and is told the time, its randomness and its bytes.
+//!
+//! | room | what lives there | shell |
+//! |---|---|---|
+//! | [`base`] | what everyone shares: instants and the one clock, seeds and their child generators, the timer wheel, quantities that are parsed once and valid ever after | the clock |
+//! | [`protocol::coap`] | CoAP: strict message codec, the exchange layer with one peer (retransmission, deduplication, separate responses), block-wise transfer | |
+//! | [`protocol::lwm2m`] | the data model: paths, values, versions, object definitions, the tree of one device, server URIs | |
+//! | [`protocol::content`] | one codec per content format, to and from the values of the model | |
+//! | [`protocol::client`] | the meter's side: bootstrap, register, manage, composed behind one poll interface | |
+//! | [`protocol::server`] | the mirror image: the bootstrap sequence, the registry of the EMS, one exchange layer per peer | |
+//! | [`faults`] | what a bad link does to datagrams | |
+//! | [`metrics`] | what is counted: events as closed enums, one recorder per shard, histograms with bounds, the snapshot that is all a reader sees | |
+//! | [`meter`] | the protocol client and its network paths as one meter; its actix actor | the actor |
+//! | [`transport`] | UDP in batches with a source per meter, the gate, timers, the kernel's counters | all |
+//! | [`fleet`] | when each meter starts and what a run will cost; the supervisor and the shards that drive it | supervisor, shards |
+//! | [`servers`] | the embedded servers: `protocol::server` machines behind sockets, on threads of their own | all |
+//! | [`sim`] | the same meters and servers in virtual time, over links that may be bad | |
+//! | [`scenario`] | a TOML file as people write it, and resolved; from there to the rooms' own configurations | |
+//! | [`report`] | one model of the results, many writers; balances and the verdict | the writers |
+//! | [`cli`] | the command line, the exit codes, the progress of a run as text | all |
+//!
+//! # Directions
+//!
+//! A room sees only what its arrows lead to; `tests/architecture.rs` holds the same list and fails on any
+//! other import. Everybody may see `base`, which sees nobody.
+//!
+//! ```text
+//! main -> cli -+-> report    -> metrics
+//!              +-> scenario  -> the configurations of {protocol, meter, fleet, servers, transport},
+//!              |               and protocol's words for them (URIs, versions)
+//!              +-> servers   -> protocol, transport
+//!              +-> fleet     -> meter, metrics, transport, protocol::client::Config
+//!                               meter -> protocol, metrics
+//!                               transport
+//!              +-> metrics::Snapshot, protocol (URIs, counters), transport (what is looked at before a run)
+//!
+//!         sim -> fleet::{arrivals, endpoint, plan}, meter, protocol, faults, metrics
+//!
+//! inside protocol:  client -> coap, content, lwm2m     content -> lwm2m, coap::ContentFormat
+//!                   server -> coap, content, lwm2m     coap and lwm2m see nobody
+//! ```
+//!
+//! - `protocol`, `faults`, `metrics` and `transport` do not see each other. `meter` is where the protocol's
+//!   words become those of the recorder, and `fleet` is where meters get sockets.
+//! - `protocol::client` and `protocol::server` meet on the wire only.
+//! - Nobody sees `cli` or `report`: a run is the same with the screen off. `report` sees no scenario and no
+//!   server either; it is handed what it needs.
+//! - `sim` and `fleet` are siblings: two ways of giving the same [`meter::Meter`], plan and arrivals a clock
+//!   and a network. Whatever needs a socket to be tested is in the wrong room.
+//! - `.clippy.toml` bans clocks, sockets, sleeping and unseeded hash tables everywhere; a shell opts out
+//!   aloud, with `#[expect(.., reason = "..")]`.
+//!
+//! # The pure shape
+//!
+//! Every state machine has the same few verbs, and time is an argument:
+//!
+//! ```text
+//! handle_input(bytes, now)     a datagram came in
+//! handle_timeout(now)          poll_timeout's instant has come
+//! poll_output() -> Option      what it wants sent or counted, until it is empty
+//! poll_timeout() -> Option     when it wants to be woken, and what for
+//! ```
+//!
+//! One mutation, then drain, then arm the one timer. Who calls is free to be a socket or a simulation.
+//!
+//! # A datagram's way, live
+//!
+//! ```text
+//! kernel -> transport::MeterSockets (recvmmsg; which meter = the local address, or the socket)
+//!        -> the meter's actor -> Meter::handle_input -> protocol::client -> protocol::coap
+//!        -> outputs into the shard's outbox -> sendmmsg -> kernel
+//!        -> events into the shard's Recorder -> 4 times a second to Totals -> Snapshot -> cli, report
+//! ```
+//!
+//! There is one shard for each core: a thread with its own sockets, timer wheel, recorder and meters.
+//! Nothing on this way crosses to another thread or takes a lock. Each meter is an actix actor; one whose
+//! code panics is counted and replaced, and the others do not notice. On loopback each meter has a source
+//! address of its own out of 127.0.0.0/8, on a socket the shard's meters share; on a real network it has a
+//! socket of its own, or an address and a port out of a configured list.
+//!
+//! Every destination, also one learnt in a bootstrap, passes the [`transport::Gate`]: what is not loopback is
+//! refused and counted unless the scenario says `allow_remote = true`.
+#![warn(missing_docs)]
+
 pub mod base;
 pub mod cli;
 pub mod faults;

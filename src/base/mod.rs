@@ -1,11 +1,12 @@
 //! Words everyone shares: instants and the one clock, seeds and their child generators, the timer
-//! wheel, and quantities that are parsed once and never invalid afterwards.
+//! wheel, quantities that are parsed once and never invalid afterwards, and figures as people read them.
 //!
 //! This room imports no other room.
 
 pub mod clock;
 pub mod quantity;
 pub mod seed;
+pub mod text;
 pub mod time;
 pub mod wheel;
 

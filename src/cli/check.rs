@@ -1,19 +1,17 @@
 //! `bootstorm check`: the resolved plan of a scenario and what it will cost.
 
-use std::fmt::Write as _;
-
 use clap::Args;
-use nix::sys::resource::{Resource, getrlimit};
 
 use crate::base::Span;
+use crate::base::text::{count, counted, figure, memory, wrap};
 use crate::fleet::arrivals::{Pace, Process};
 use crate::fleet::plan::{BYTES_PER_METER, Plan, ROUND_TRIPS_PER_SESSION};
 use crate::scenario::{Goal, Scenario, ServerChoice};
+use crate::transport::resources;
 
-use super::exit::RunError;
+use super::exit::{DESCRIPTORS_HELP, RunError};
 use super::load::ScenarioArgs;
 use super::print;
-use super::text::{count, figure, memory};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,9 +28,7 @@ pub struct CheckArgs {
 
 pub(super) fn check(args: &CheckArgs) -> Result<(), RunError> {
     let scenario = args.scenario.clone().load()?;
-    // The soft limit may be raised to the hard one, so the hard one is what counts.
-    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, hard)| hard);
-    print(&describe(&scenario, limit))
+    print(&describe(&scenario, resources::raise_descriptor_limit()))
 }
 
 /// The plan in words; `limit` is how many descriptors the process may have open.
@@ -43,7 +39,8 @@ fn describe(scenario: &Scenario, limit: u64) -> String {
     if !scenario.description.is_empty() {
         lines.add("", &scenario.description);
     }
-    lines.add("fleet", fleet(scenario, &plan));
+    lines.add("fleet", fleet(scenario));
+    lines.add("endpoints", endpoints(scenario, &plan));
     lines.add("arrivals", arrivals(scenario, &plan));
     lines.add("run", run(scenario));
     for (name, server, listen) in [
@@ -61,30 +58,35 @@ fn describe(scenario: &Scenario, limit: u64) -> String {
             },
         );
     }
-    lines.add("shards", format!("{}, up to {} meters each", plan.shards(), count(plan.meters_of(0))));
+    lines.add("shards", format!("{}, up to {} each", plan.shards(), counted(plan.meters_of(0), "meter")));
     lines.add("packets", packets(&plan));
     let per_meter = format!("{} of it for each meter", memory(BYTES_PER_METER));
     lines.add("memory", format!("about {}, {per_meter}", memory(plan.memory_bytes())));
-    lines.add("descriptors", format!("about {} of {} allowed", count(plan.descriptors()), count(limit)));
+    // RLIM_INFINITY is the largest number there is.
+    let allowed =
+        if limit == u64::MAX { "no limit".to_owned() } else { format!("of {} allowed", count(limit)) };
+    lines.add("descriptors", format!("about {}, {allowed}", count(plan.descriptors())));
     if plan.descriptors() > limit {
-        let advice = "too many: give local.addresses and local.ports, or raise the limit (ulimit -Hn)";
-        lines.add("", advice);
+        lines.add("", format!("too many: {DESCRIPTORS_HELP}"));
     }
     lines.text
 }
 
-fn fleet(scenario: &Scenario, plan: &Plan) -> String {
+fn fleet(scenario: &Scenario) -> String {
     let fleet = &scenario.fleet;
-    let names = match fleet.meters {
-        1 => plan.endpoint(0),
-        meters => format!("{} to {}", plan.endpoint(0), plan.endpoint(meters - 1)),
-    };
     let lifetime = if scenario.servers.bootstrap.is_embedded() {
         format!("lifetime {}", fleet.lifetime)
     } else {
         "lifetime as the Bootstrap-Server says".to_owned()
     };
-    format!("{} meters, {names}, LwM2M {}, {lifetime}", count(fleet.meters), fleet.version())
+    format!("{}, LwM2M {}, {lifetime}", counted(fleet.meters, "meter"), fleet.version())
+}
+
+fn endpoints(scenario: &Scenario, plan: &Plan) -> String {
+    match scenario.fleet.meters {
+        1 => plan.endpoint(0),
+        meters => format!("{} to {}", plan.endpoint(0), plan.endpoint(meters - 1)),
+    }
 }
 
 fn arrivals(scenario: &Scenario, plan: &Plan) -> String {
@@ -104,18 +106,22 @@ fn arrivals(scenario: &Scenario, plan: &Plan) -> String {
 
 fn run(scenario: &Scenario) -> String {
     let run = &scenario.run;
+    let meters = scenario.fleet.meters;
     let goal = match run.goal {
         Goal::All => "all".to_owned(),
-        Goal::Share(share) => format!("{share} ({})", count(run.goal.needed(scenario.fleet.meters))),
+        Goal::Share(share) => format!("{share} ({} of {})", count(run.goal.needed(meters)), count(meters)),
     };
     let (hold, settle, drain) = (run.hold, run.settle, run.drain);
-    format!("hold {hold}, settle up to {settle}, drain up to {drain}, goal {goal}, seed {}", run.seed.0)
+    format!(
+        "hold {hold}, settle up to {settle}, drain up to {drain}; goal: {goal} registered; seed {}",
+        run.seed.0
+    )
 }
 
 fn packets(plan: &Plan) -> String {
     let arriving = match plan.packets_per_second() {
         Some(rate) => format!("{}/s while meters arrive", figure(rate)),
-        None => "as fast as the servers answer".to_owned(),
+        None => "as fast as the servers answer while meters arrive".to_owned(),
     };
     let updates = match plan.update_packets_per_second() {
         Some(rate) => format!("{}/s of Updates later", figure(rate)),
@@ -123,6 +129,10 @@ fn packets(plan: &Plan) -> String {
     };
     format!("{arriving} ({ROUND_TRIPS_PER_SESSION} round trips each, without loss), {updates}")
 }
+
+/// Width of the first column, and of both.
+const NAMES: usize = 13;
+const WIDTH: usize = 80;
 
 /// A column of names and a column of what they are.
 #[derive(Default)]
@@ -132,7 +142,7 @@ struct Lines {
 
 impl Lines {
     fn add(&mut self, name: &str, what: impl AsRef<str>) {
-        writeln!(self.text, "{name:<12} {}", what.as_ref()).expect("writing to a string cannot fail");
+        self.text += &wrap(&format!("{name:<NAMES$}"), &" ".repeat(NAMES), what.as_ref(), WIDTH);
     }
 }
 
@@ -151,16 +161,19 @@ mod tests {
     fn the_quickstart_reads_well() {
         let expected = "\
 scenario     quickstart
-             2,000 meters at 500/s against the embedded servers
-fleet        2,000 meters, urn:dev:os:meter-0000000 to urn:dev:os:meter-0001999, LwM2M 1.2, lifetime 5m
+             The main job in small, against the embedded servers
+fleet        2,000 meters, LwM2M 1.2, lifetime 5m
+endpoints    urn:dev:os:meter-0000000 to urn:dev:os:meter-0001999
 arrivals     steady, 500/s for 4s
-run          hold 5s, settle up to 2m3s, drain up to 10s, goal all, seed 1
+run          hold 5s, settle up to 2m3s, drain up to 10s; goal: all registered;
+             seed 1
 bootstrap    embedded, on a free port of 127.0.0.1
 ems          embedded, on a free port of 127.0.0.1
 shards       2, up to 1,000 meters each
-packets      7,000/s while meters arrive (7 round trips each, without loss), 26.7/s of Updates later
+packets      7,000/s while meters arrive (7 round trips each, without loss),
+             26.7/s of Updates later
 memory       about 31.8 MiB, 2.5 KiB of it for each meter
-descriptors  about 56 of 20,000 allowed
+descriptors  about 56, of 20,000 allowed
 ";
         assert_eq!(described(&[], 20_000), expected);
     }
@@ -177,6 +190,6 @@ descriptors  about 56 of 20,000 allowed
 
     #[test]
     fn too_many_descriptors_come_with_advice() {
-        assert!(described(&["servers.ems=coap://[::1]"], 1_000).contains("too many: give local.addresses"));
+        assert!(described(&["servers.ems=coap://[::1]"], 1_000).contains("too many: raise the limit"));
     }
 }

@@ -8,18 +8,19 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::exit::RunError;
+use super::exit::{DESCRIPTORS_HELP, PORT_HELP, RunError};
 use super::progress::{Phase, Progress};
 use super::run::RunOptions;
 use super::screen::Screen;
 use super::{machine, print};
+use crate::base::text::{count, counted, latency};
 use crate::base::{Clock, Instant};
 use crate::fleet::{self, FleetError, FleetHealth, FleetOutcome};
-use crate::metrics::{self, MeterState, Snapshot, Stage, Totals};
+use crate::metrics::{self, Doubt, MeterState, Snapshot, Stage, Totals};
 use crate::protocol::lwm2m::{Host, ServerUri};
 use crate::report::{
-    ClientRegistrations, GeneratorHealth, Goal, Inputs, OutDir, Registrations, Results, RunInfo, RunReport,
-    Seen, ServerCounts, text,
+    ClientRegistrations, GeneratorHealth, Goal, Inputs, OutDir, OutError, Registrations, Results, RunInfo,
+    RunReport, Seen, ServerCounts, text,
 };
 use crate::scenario::Scenario;
 use crate::servers::{self, Embedded, Final};
@@ -42,22 +43,23 @@ pub fn execute(scenario: &Scenario, options: &RunOptions) -> Result<RunReport, R
     let begun = out.map(|out| out.begin(&toml, env!("CARGO_PKG_VERSION"), started_at)).transpose();
     let mut results = begun.map_err(environment(OUT_HELP))?;
 
-    let outcome = drive(scenario, options, &servers, clock, &mut results)?;
+    let (outcome, written) = drive(scenario, options, &servers, clock, &mut results)?;
     let servers_uri = server_uris(scenario, &servers);
     let report = conclude(scenario, options, outcome, servers.stop(), servers_uri, toml, started_at);
     let (report, totals) = report;
-    if let Some(results) = results {
-        results.finish(&report, &totals).map_err(environment(OUT_HELP))?;
-    }
+    let written = written.and_then(|()| results.map_or(Ok(()), |results| results.finish(&report, &totals)));
     let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let style = if colour { text::Style::Ansi } else { text::Style::Plain };
+    // Figures that could not be kept are at least shown.
     print(&text::summary(&report, style))?;
+    written.map_err(environment(OUT_HELP))?;
     Ok(report)
 }
 
-const PORT_HELP: &str = "choose another port in `servers.embedded`, or port 0 for a free one";
-const OUT_HELP: &str = "give --out a folder that can be written and has room";
-const FLEET_HELP: &str = "see `bootstorm check` for what the scenario needs, and raise the limit it runs into";
+const OUT_HELP: &str =
+    "name another folder with --out: one that can be written, has room and holds no results yet";
+const FLEET_HELP: &str =
+    "see `bootstorm check` for what the scenario needs, and raise the limit it runs into";
 
 fn environment<E: std::fmt::Display>(help: &'static str) -> impl Fn(E) -> RunError {
     move |error| RunError::environment(error.to_string(), help)
@@ -70,12 +72,15 @@ fn open_out(path: &Path) -> Result<OutDir, RunError> {
 /// Looks the configured names up, so that one that leads nowhere, or away from this machine without
 /// leave, is found before anything starts.
 fn check_names(scenario: &Scenario) -> Result<(), RunError> {
-    let configured = [("servers.bootstrap", &scenario.servers.bootstrap), ("servers.ems", &scenario.servers.ems)];
+    let configured =
+        [("servers.bootstrap", &scenario.servers.bootstrap), ("servers.ems", &scenario.servers.ems)];
     for (key, choice) in configured {
         let Some(ServerUri { host: Host::Name(name), port }) = choice.uri() else { continue };
         let found = resolve(name, *port).map_err(|error| {
-            let message = format!("{key}: the name {name} has no address: {error}");
-            RunError::environment(message, "give an address instead, or see that the name resolves")
+            RunError::environment(
+                format!("{key}: {error}"),
+                "see that the name is right and resolves here, or give an address",
+            )
         })?;
         let refused = found.iter().find_map(|address| scenario.gate().check(*address).err());
         if let Some(refused) = refused {
@@ -88,22 +93,23 @@ fn check_names(scenario: &Scenario) -> Result<(), RunError> {
 
 /// Compares what the run needs with the limit, before it runs into it.
 fn check_descriptors(scenario: &Scenario) -> Result<(), RunError> {
-    let (needed, limit) = (scenario.plan().descriptors(), resources::descriptor_limit());
+    let (needed, limit) = (scenario.plan().descriptors(), resources::raise_descriptor_limit());
     if needed > limit {
-        let message = format!("the run needs {needed} file descriptors and may have {limit}");
-        let help = "raise the limit (`ulimit -n`), or list `local.addresses`, so that meters share sockets";
-        return Err(RunError::environment(message, help));
+        let (needed, limit) = (count(needed), count(limit));
+        let message = format!("the run needs about {needed} file descriptors and may have {limit}");
+        return Err(RunError::environment(message, DESCRIPTORS_HELP));
     }
     Ok(())
 }
 
+/// Runs the fleet to its end; what came of it, and whether every second of it could be written.
 fn drive(
     scenario: &Scenario,
     options: &RunOptions,
     servers: &Embedded,
     clock: Clock,
     results: &mut Option<Results>,
-) -> Result<FleetOutcome, RunError> {
+) -> Result<(FleetOutcome, Result<(), OutError>), RunError> {
     let bootstrap = scenario.servers.bootstrap.uri_or(servers.bootstrap_address());
     let bootstrap = bootstrap.expect("a server that is not embedded has a URI");
     let ems = scenario.servers.ems.uri_or(servers.ems_address());
@@ -112,15 +118,15 @@ fn drive(
     let config = scenario.fleet_config(&bootstrap, targets, clock);
     let mut screen = Screen::stderr(options.no_tui);
     let mut next_show = Instant::ZERO;
-    // The first file that cannot be written any more; told at the end, when the figures are shown.
-    let mut broken = None;
+    // The first file that cannot be written any more is told at the end, when the figures are shown.
+    let mut written = Ok(());
     let (_keep, commands) = mpsc::unbounded_channel();
     let last_arrival = config.plan.schedule().nominal_span();
     let observe = |totals: &mut Totals, health: &FleetHealth| {
         totals.set_kernel_drops(health.kernel_drops + servers.counts().lost);
         let finished = totals.take_finished();
-        if let Some(Err(error)) = results.as_mut().map(|results| results.seconds(&finished)) {
-            broken.get_or_insert(error);
+        if let (Ok(()), Some(results)) = (&written, results.as_mut()) {
+            written = results.seconds(&finished);
         }
         let now = clock.now();
         if now >= next_show {
@@ -130,10 +136,9 @@ fn drive(
     };
     let outcome = fleet::run(config, commands, observe);
     drop(screen);
-    if let Some(error) = broken {
-        return Err(environment(OUT_HELP)(error));
-    }
-    outcome.map_err(|FleetError::Environment(message)| RunError::environment(message, FLEET_HELP))
+    let outcome =
+        outcome.map_err(|FleetError::Environment(message)| RunError::environment(message, FLEET_HELP))?;
+    Ok((outcome, written))
 }
 
 /// What the display shows of a snapshot.
@@ -153,13 +158,29 @@ fn progress(snapshot: &Snapshot, last_arrival: Duration, scenario: &Scenario) ->
         due: snapshot.due as u32,
         started: snapshot.started as u32,
         meters: snapshot.meters as u32,
-        states: MeterState::ALL.iter().map(|state| (state.name(), snapshot.states[*state].max(0) as u64)).collect(),
+        states: MeterState::ALL
+            .iter()
+            .map(|state| (state.name(), snapshot.states[*state].max(0) as u64))
+            .collect(),
         registrations_per_second: snapshot.rates.onboarded,
         sent_per_second: snapshot.rates.sent,
         received_per_second: snapshot.rates.received,
         onboarding: (onboarding.count > 0).then_some(quantiles),
         failures: snapshot.failures.iter().map(|failure| (failure.kind.name(), failure.count)).collect(),
-        doubtful: snapshot.doubts.first().map(ToString::to_string),
+        doubtful: snapshot.doubts.first().copied().map(in_short),
+    }
+}
+
+/// A doubt on one line of a display; the summary has the whole of it.
+fn in_short(doubt: Doubt) -> String {
+    match doubt {
+        Doubt::LateStarts { p99, limit } => {
+            format!("meters start late: p99 {}, above {}", latency(p99), latency(limit))
+        }
+        Doubt::LateReceipts { p99, limit } => {
+            format!("datagrams are handled late: p99 {}, above {}", latency(p99), latency(limit))
+        }
+        Doubt::KernelDrops { datagrams } => format!("the kernel dropped {}", counted(datagrams, "datagram")),
     }
 }
 
@@ -204,10 +225,10 @@ fn conclude(
         census: Some(outcome.census),
         in_flight: outcome.in_flight,
         servers: server_counts(&servers.counts, uris),
-        registrations: registrations(&outcome, servers.accepted, &endpoint),
+        registrations: registrations(scenario, &outcome, servers.accepted, &endpoint),
         generator: GeneratorHealth {
             cpu_seconds: outcome.health.cpu.as_secs_f64(),
-            server_cpu_seconds: embedded.then(|| servers.counts.cpu.as_secs_f64()),
+            server_cpu_seconds: embedded.then_some(servers.counts.cpu.as_secs_f64()),
             max_rss_bytes: resources::memory().map(|memory| memory.peak).unwrap_or_default(),
         },
     });
@@ -215,13 +236,18 @@ fn conclude(
 }
 
 fn registrations(
+    scenario: &Scenario,
     outcome: &FleetOutcome,
     accepted: Option<BTreeMap<String, u32>>,
     endpoint: &dyn Fn(u32) -> String,
 ) -> Registrations {
+    let unknown = |reason: &str| Registrations::Unknown { reason: reason.to_owned() };
     let Some(accepted) = accepted else {
-        return Registrations::Unknown { reason: "the EMS is not embedded, so only its answers are known".into() };
+        return unknown("the EMS is not embedded, so only its answers are known");
     };
+    if !scenario.servers.bootstrap.is_embedded() {
+        return unknown("the Bootstrap-Server is not embedded, and may send meters to another EMS");
+    }
     let client = |(meter, (created, unanswered)): (&u32, &(u32, u32))| ClientRegistrations {
         endpoint: endpoint(*meter),
         created: (*created).into(),

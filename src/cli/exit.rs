@@ -50,6 +50,14 @@ impl RunError {
     }
 }
 
+/// What to do where a run needs more file descriptors than it may have.
+pub(super) const DESCRIPTORS_HELP: &str = "raise the limit (`ulimit -Hn`) or lower fleet.meters; meters share \
+                                           sockets where all servers are on 127.0.0.1, and where \
+                                           `local.addresses` lists addresses of this machine";
+
+/// What to do where an embedded server cannot listen.
+pub(super) const PORT_HELP: &str = "`servers.embedded` says where they listen; port 0 takes a free one";
+
 impl From<ScenarioError> for RunError {
     fn from(error: ScenarioError) -> Self {
         RunError::input(error.message(), error.hint)

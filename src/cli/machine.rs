@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use procfs::{Current as _};
+use procfs::Current as _;
 
 /// The machine by name: what a reader needs to judge the figures.
 pub fn describe() -> BTreeMap<String, String> {

@@ -13,7 +13,6 @@ pub mod progress;
 pub mod run;
 pub mod screen;
 pub mod serve;
-pub mod text;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

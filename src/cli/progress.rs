@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::text::{count, elapsed, figure, latency};
+use crate::base::text::{count, elapsed, figure, latency};
 
 /// Where a run is.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -99,26 +99,43 @@ pub fn render(progress: &Progress, width: usize, colour: bool) -> String {
     if let Some(why) = &progress.doubtful {
         block.line("DOUBTFUL", Style::Red, why, Style::Red);
     }
+    let next = match progress.phase {
+        Phase::Draining => "stops at once; the results are marked incomplete",
+        _ => "lets the meters de-register and ends the run",
+    };
+    block.line("Ctrl-C", Style::Dim, next, Style::Dim);
     block.text
 }
 
-/// The whole on one line, without its end: for logs, so nothing is cut off.
+/// The whole on one line, without its end: for logs, so nothing is cut off, and what is not there yet is
+/// left out.
 pub fn render_line(progress: &Progress) -> String {
     let mut line = format!(
-        "{:>8} {}: {} of {} started, {} due; {}; {} registrations/s, {} sent/s",
+        "{:>8} {}: {} of {} started",
         elapsed(progress.elapsed),
         progress.phase.name(),
         count(progress.started),
         count(progress.meters),
-        count(progress.due),
-        list(&progress.states, "no meters yet"),
-        figure(progress.registrations_per_second),
-        figure(progress.sent_per_second),
     );
+    // A shard that is behind is a finding; one that is not is no news.
+    if progress.due > progress.started {
+        line += &format!(", {} due", count(progress.due));
+    }
+    let states = list(&progress.states, "");
+    if !states.is_empty() {
+        line += &format!("; {states}");
+    }
+    for (rate, what) in
+        [(progress.registrations_per_second, "registrations"), (progress.sent_per_second, "sent")]
+    {
+        if rate > 0.0 {
+            line += &format!("; {} {what}/s", figure(rate));
+        }
+    }
     if let Some((p50, p99)) = progress.onboarding {
         line += &format!("; onboarding p50 {}, p99 {}", latency(p50), latency(p99));
     }
-    line += &format!("; failures: {}", list(&progress.failures, "none"));
+    line += &format!("; {}", list(&progress.failures, "no failures"));
     if let Some(why) = &progress.doubtful {
         line += &format!("; DOUBTFUL: {why}");
     }
@@ -218,6 +235,7 @@ meters      planned 38,350, bootstrapping 240, registered 61,410
 rates       4,999 registrations/s, 35,012 sent/s, 34,998 received/s
 onboarding  p50 1.2 ms, p99 48.1 ms
 failures    none
+Ctrl-C      lets the meters de-register and ends the run
 ";
         assert_eq!(render(&sample(), 100, false), expected);
     }
@@ -236,7 +254,7 @@ failures    none
         progress.doubtful = Some("the kernel dropped 12 datagrams; raise net.core.rmem_max".to_owned());
         for width in 0..120 {
             let block = render(&progress, width, false);
-            assert_eq!(block.lines().count(), 6);
+            assert_eq!(block.lines().count(), 7);
             assert!(block.lines().all(|line| line.chars().count() <= width), "{width}:\n{block}");
         }
     }
@@ -265,10 +283,13 @@ failures    none
     fn the_line_says_the_same() {
         let mut progress = sample();
         let line = "   12.3s arriving: 61,650 of 100,000 started, 61,700 due; planned 38,350, bootstrapping 240, \
-                    registered 61,410; 4,999 registrations/s, 35,012 sent/s; onboarding p50 1.2 ms, p99 48.1 ms; \
-                    failures: none";
+                    registered 61,410; 4,999 registrations/s; 35,012 sent/s; onboarding p50 1.2 ms, p99 48.1 ms; \
+                    no failures";
         assert_eq!(render_line(&progress), line);
         progress.doubtful = Some("late".to_owned());
-        assert!(render_line(&progress).ends_with("; DOUBTFUL: late"));
+        progress.failures = vec![("update-timeout".to_owned(), 3)];
+        assert!(render_line(&progress).ends_with("; update-timeout 3; DOUBTFUL: late"));
+        let begun = Progress { meters: 2_000, ..Progress::default() };
+        assert_eq!(render_line(&begun), "    0.0s starting: 0 of 2,000 started; no failures");
     }
 }

@@ -9,6 +9,7 @@ use crate::report::RunReport;
 use super::engine;
 use super::exit::{Exit, RunError};
 use super::load::ScenarioArgs;
+use super::print;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -54,27 +55,30 @@ pub struct RunOptions {
 pub(super) fn run(args: RunArgs) -> Result<(), RunError> {
     let scenario = args.scenario.load()?;
     let options = RunOptions { out: args.out, no_tui: args.no_tui, strict: args.strict };
-    judge(&engine::execute(&scenario, &options)?)
+    let report = engine::execute(&scenario, &options)?;
+    if let Some(out) = &options.out {
+        print(&format!("\nResults are in {}; report.json has all of the above.\n", out.display()))?;
+    }
+    judge(&report)
 }
 
 /// The exit code of a report: balances come before the goal, the goal before doubts.
 fn judge(report: &RunReport) -> Result<(), RunError> {
-    let fail = |exit, message, help: &str| Err(RunError { exit, message, help: help.to_owned() });
-    let reasons = report.verdict.reasons.join("; ");
-    match report.exit_code() {
-        0 => Ok(()),
-        4 => fail(
-            Exit::Unbalanced,
-            reasons,
-            "do not trust the figures of this run; report it with its seed and scenario",
-        ),
-        _ if !report.verdict.goal_reached => {
-            fail(Exit::GoalMissed, reasons, "see the failures by kind, or lower the rate or run.goal")
-        }
-        _ => fail(
-            Exit::GoalMissed,
-            reasons,
-            "lower the rate, free the machine of other load, or leave --strict out",
-        ),
-    }
+    let exit = match report.exit_code() {
+        0 => return Ok(()),
+        4 => Exit::Unbalanced,
+        _ => Exit::GoalMissed,
+    };
+    let help = if exit == Exit::Unbalanced {
+        "do not trust the figures of this run; report it with its seed and scenario"
+    } else if report.verdict.goal_reached {
+        "lower the rate, free the machine of other load, or leave --strict out"
+    } else if !report.run.complete {
+        "let the run come to its end, or lower run.goal"
+    } else if report.fleet.registered_peak == 0 {
+        "see that the servers can be reached where the scenario says they are"
+    } else {
+        "see the failures by kind, or lower the rate or run.goal"
+    };
+    Err(RunError { exit, message: report.verdict.reasons.join(" "), help: help.to_owned() })
 }

@@ -5,16 +5,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::exit::RunError;
+use super::exit::{PORT_HELP, RunError};
 use super::load::ScenarioArgs;
 use super::print;
-use super::text::elapsed;
+use crate::base::text::{count, elapsed};
 use crate::base::{Clock, Instant};
 use crate::protocol::lwm2m::ServerUri;
+use crate::protocol::server::Traffic;
 use crate::scenario::Scenario;
-use crate::servers::{BootstrapCounts, Embedded, EmsCounts, ServerCounts, ServersError};
+use crate::servers::{BootstrapCounts, Embedded, EmsCounts, ServerCounts};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,12 +43,51 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 pub(super) fn serve(args: ServeArgs) -> Result<(), RunError> {
     let scenario = args.scenario.load()?;
     let clock = Clock::start();
-    let help = "choose another port in `servers.embedded`, or port 0 for a free one";
-    let environment = |error: ServersError| RunError::environment(error.to_string(), help);
-    let servers = Embedded::start(scenario.both_servers(clock)).map_err(environment)?;
-    print(&uris(&scenario, &servers))?;
-    watch(&servers, clock)?;
-    print(&line(clock.now(), &servers.stop().counts))
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no_signals)?;
+    runtime.block_on(async {
+        // First of all: whoever reads the URIs may stop the servers at once.
+        let mut signals = Signals::watch().map_err(no_signals)?;
+        let servers = Embedded::start(scenario.both_servers(clock))
+            .map_err(|error| RunError::environment(error.to_string(), PORT_HELP))?;
+        print(&uris(&scenario, &servers))?;
+        let mut lines = tokio::time::interval(LINE_EVERY);
+        lines.tick().await;
+        loop {
+            tokio::select! {
+                () = signals.recv() => return print(&line(clock.now(), &servers.stop().counts)),
+                _ = lines.tick() => print(&line(clock.now(), &servers.counts()))?,
+            }
+        }
+    })
+}
+
+fn no_signals(error: io::Error) -> RunError {
+    RunError::environment(
+        format!("cannot wait for signals: {error}"),
+        "try again with fewer descriptors in use",
+    )
+}
+
+/// What ends a server.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn watch() -> io::Result<Self> {
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 fn uris(scenario: &Scenario, servers: &Embedded) -> String {
@@ -65,58 +105,34 @@ fn uris(scenario: &Scenario, servers: &Embedded) -> String {
     text
 }
 
-/// Prints a line now and then until a signal comes.
-fn watch(servers: &Embedded, clock: Clock) -> Result<(), RunError> {
-    let failed = |error: io::Error| {
-        RunError::environment(format!("cannot wait for signals: {error}"), "try again with fewer descriptors in use")
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        let mut lines = tokio::time::interval(LINE_EVERY);
-        lines.tick().await;
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => return Ok(()),
-                _ = terminate.recv() => return Ok(()),
-                _ = lines.tick() => print(&line(clock.now(), &servers.counts()))?,
-            }
-        }
-    })
-}
-
+/// Counts on one line; those that should be zero are there only if they are not.
 fn line(now: Instant, counts: &ServerCounts) -> String {
-    let mut text = format!("{}", elapsed(now.since_origin()));
+    let mut text = format!("{:>8}", elapsed(now.since_origin()));
     if let Some(BootstrapCounts { counters, traffic }) = &counts.bootstrap {
-        text.push_str(&format!(
-            "  bootstrap: {} requests, {} finished, {} failed, {} refused, {} in, {} out, {} noise",
-            counters.requests,
-            counters.finished,
-            counters.failed,
-            counters.refused,
-            traffic.received,
-            traffic.sent,
-            traffic.noise,
-        ));
+        let usual = [(counters.requests, "requests"), (counters.finished, "finished")];
+        let odd = [(counters.failed, "failed"), (counters.refused, "refused")];
+        text += &format!("  bootstrap: {}", list(&usual, &odd, traffic));
     }
     if let Some(EmsCounts { counters, traffic, .. }) = &counts.ems {
-        text.push_str(&format!(
-            "  ems: {} registered, {} registrations, {} updates, {} left, {} expired, {} refused, {} in, {} out, {} noise",
-            counters.registered,
-            counters.registrations,
-            counters.updates,
-            counters.deregistrations,
-            counters.expired,
-            counters.refused,
-            traffic.received,
-            traffic.sent,
-            traffic.noise,
-        ));
+        let usual = [
+            (counters.registered, "registered"),
+            (counters.registrations, "registrations"),
+            (counters.updates, "updates"),
+            (counters.deregistrations, "left"),
+        ];
+        let odd = [(counters.expired, "expired"), (counters.refused, "refused")];
+        text += &format!("  ems: {}", list(&usual, &odd, traffic));
     }
     if counts.lost > 0 {
-        text.push_str(&format!("  LOST in the kernel or unsent: {}", counts.lost));
+        text += &format!("  LOST in the kernel or unsent: {}", count(counts.lost));
     }
-    text.push('\n');
-    text
+    text + "\n"
+}
+
+fn list(usual: &[(u64, &str)], odd: &[(u64, &str)], traffic: &Traffic) -> String {
+    let datagrams = [(traffic.received, "in"), (traffic.sent, "out")];
+    let noise = [(traffic.retransmitted, "sent again"), (traffic.noise, "noise")];
+    let odd = odd.iter().chain(&noise).filter(|(number, _)| *number > 0);
+    let all = usual.iter().chain(&datagrams).chain(odd);
+    all.map(|(number, what)| format!("{} {what}", count(*number))).collect::<Vec<_>>().join(", ")
 }

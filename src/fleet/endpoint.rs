@@ -110,7 +110,7 @@ impl fmt::Display for EndpointTemplate {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::BTreeSet;
 
     use proptest::prelude::*;
 
@@ -157,8 +157,8 @@ mod tests {
         fn distinct_means_distinct(text in "[a1]{0,2}\\{index(:0[1-4])?\\}[a1]{0,2}(\\{index\\})?", start in 0..100_000_u32) {
             let template = template(&text);
             prop_assert!(template.is_distinct());
-            let names: HashSet<_> = (0..200).chain(start..start + 200).map(|i| (i, template.name(i))).collect();
-            let distinct: HashSet<_> = names.iter().map(|(_, name)| name).collect();
+            let names: BTreeSet<_> = (0..200).chain(start..start + 200).map(|i| (i, template.name(i))).collect();
+            let distinct: BTreeSet<_> = names.iter().map(|(_, name)| name).collect();
             prop_assert_eq!(names.len(), distinct.len());
         }
     }

@@ -9,6 +9,8 @@ pub(super) struct Feeder {
     kind: Kind,
     /// Meters switched on so far.
     started: u64,
+    /// How many were due when nobody else was to be switched on any more.
+    due_when_stopped: Option<u64>,
 }
 
 enum Kind {
@@ -27,7 +29,7 @@ impl Feeder {
                 Kind::Closed { in_flight: in_flight.into(), left, slots: config.meters, next: 0 }
             }
         };
-        Feeder { kind, started: 0 }
+        Feeder { kind, started: 0, due_when_stopped: None }
     }
 
     /// The slot to be switched on now, if one is, and the instant it was planned for. `onboarded` is how
@@ -63,6 +65,9 @@ impl Feeder {
 
     /// How many are due by `now`; those the shard has not come to yet are due all the same.
     pub(super) fn due(&self, now: Instant) -> u64 {
+        if let Some(due) = self.due_when_stopped {
+            return due;
+        }
         let behind = match &self.kind {
             Kind::Open { arrivals, next, start, .. } => {
                 let coming = next.iter().copied().chain(arrivals.clone());
@@ -73,8 +78,9 @@ impl Feeder {
         self.started + behind
     }
 
-    /// Nobody else is switched on.
-    pub(super) fn stop(&mut self) {
+    /// Nobody else is switched on, or due, from now on.
+    pub(super) fn stop(&mut self, now: Instant) {
+        self.due_when_stopped = Some(self.due(now));
         match &mut self.kind {
             Kind::Open { next, .. } => *next = None,
             Kind::Closed { left, .. } => *left = 0,

@@ -163,8 +163,9 @@ impl Shard {
     }
 
     fn begin_drain(&mut self, over: Duration) {
-        self.feeder.stop();
-        self.drain.get_or_insert(Drain { from: self.shared.now(), over, next: 0 });
+        let from = self.shared.now();
+        self.feeder.stop(from);
+        self.drain.get_or_insert(Drain { from, over, next: 0 });
     }
 
     fn go_on_draining(&mut self, now: Instant) {

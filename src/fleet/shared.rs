@@ -65,6 +65,9 @@ pub(super) struct Resolved {
     address: Option<SocketAddr>,
 }
 
+/// Names being looked up, with the meters that wait for each, and which path of theirs it is for.
+type Lookups = FxHashMap<(Box<str>, u16), Vec<(u32, Link)>>;
+
 pub(super) struct Shared {
     pub config: ShardConfig,
     pub sockets: RefCell<MeterSockets>,
@@ -83,8 +86,7 @@ pub(super) struct Shared {
     lives: RefCell<FxHashMap<u32, u32>>,
     /// Meters that got their first 2.01.
     onboarded: Cell<u64>,
-    /// Names being looked up, with those who wait for them.
-    lookups: RefCell<FxHashMap<(Box<str>, u16), Vec<(u32, Link)>>>,
+    lookups: RefCell<Lookups>,
     resolved: mpsc::UnboundedSender<Resolved>,
     sabotaged: RefCell<Vec<u32>>,
 }

@@ -14,7 +14,7 @@ use super::shard::{self, Health, Notice, Order};
 use super::shared::{Feed, ShardConfig};
 use crate::base::{Clock, Instant, Seed};
 use crate::meter::Remains;
-use crate::metrics::{MeterState, Phase, RequestKind, Snapshot, States, Totals};
+use crate::metrics::{MeterState, Phase, RequestKind, States, Totals};
 use crate::protocol::client;
 use crate::transport::{Gate, LocalAddresses, MeterSockets, MeterSocketsConfig, Numbering, UdpCounters, cores, pin_current_thread};
 
@@ -311,13 +311,13 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
             Phase::Holding => {
                 let held = now >= self.last_arrival + self.config.hold;
                 let waited = now >= self.last_arrival + self.config.settle;
-                if held && (waited || settled(&snapshot)) {
+                if held && (waited || snapshot.states.under_way() == 0) {
                     self.drain();
                 }
             }
             Phase::Draining => {
                 let over = self.drained_at.is_some_and(|at| now >= at);
-                if over || gone(&snapshot) {
+                if over || snapshot.states.leaving() == 0 {
                     self.finish();
                 }
             }
@@ -403,24 +403,4 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
             complete: self.complete,
         }
     }
-}
-
-/// Nobody is on the way to a registration any more.
-fn settled(snapshot: &Snapshot) -> bool {
-    let under_way = [
-        MeterState::Planned,
-        MeterState::HoldOff,
-        MeterState::Bootstrapping,
-        MeterState::BootstrapBackoff,
-        MeterState::Registering,
-        MeterState::RegistrationBackoff,
-    ];
-    under_way.iter().all(|state| snapshot.states[*state] == 0)
-}
-
-/// Everybody has left or will not.
-fn gone(snapshot: &Snapshot) -> bool {
-    use MeterState as S;
-    let staying = [S::HoldOff, S::Bootstrapping, S::Registering, S::Registered, S::Deregistering];
-    staying.iter().all(|state| snapshot.states[*state] == 0)
 }

@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use actix::{Actor, ActorContext, Context, Handler, Message};
+use actix::{Actor, Context, Handler, Message};
 
 use super::meter::{Meter, Output, Unreachable};
 use crate::base::Instant;
-use crate::metrics::{Event, FailureKind, MeterState, RequestFate, RequestKind};
+use crate::metrics::{Event, FailureKind, MeterState, NoiseKind, RequestFate, RequestKind};
 use crate::protocol::client::Link;
 
 /// What the actor needs of the shard it lives on. All of it is on the same thread.
@@ -94,17 +94,20 @@ pub struct MeterActor<S: Surroundings> {
     slot: u32,
     planned: Instant,
     shard: Rc<S>,
+    /// Its code panicked: it only waits for the shard to let go of it.
+    fallen: bool,
 }
 
 impl<S: Surroundings> MeterActor<S> {
     /// An actor that switches its meter on when it starts; latencies count from `planned`.
     pub fn new(meter: Meter, slot: u32, planned: Instant, shard: Rc<S>) -> Self {
-        MeterActor { meter, slot, planned, shard }
+        MeterActor { meter, slot, planned, shard, fallen: false }
     }
 
     /// Runs `act` on the meter. A panic in it is the end of this meter alone: it is caught, counted, and
     /// the shard puts another in its place. (actix would leave a panicked actor closed without a word.)
-    fn guarded(&mut self, ctx: &mut Context<Self>, act: impl FnOnce(&mut Self)) {
+    /// Its context is not stopped here: what is in its mailbox already is to be dealt with as well.
+    fn guarded(&mut self, act: impl FnOnce(&mut Self)) {
         let outcome = catch_unwind(AssertUnwindSafe(|| act(self)));
         self.shard.handled(self.slot);
         if outcome.is_err() {
@@ -114,9 +117,18 @@ impl<S: Surroundings> MeterActor<S> {
                 self.shard.record(self.slot, Event::Request { kind, fate: RequestFate::Abandoned });
             }
             self.shard.arm(self.slot, None);
-            ctx.stop();
+            self.fallen = true;
             self.shard.crashed(self.slot, remains);
         }
+    }
+
+    /// Deals with what was said to a meter that is no more: to its successor it would mean nothing.
+    fn let_pass(&self, command: &Command) {
+        if let Command::Datagram { bytes, .. } = command {
+            self.shard.record(self.slot, Event::Received { bytes: bytes.len() as u32 });
+            self.shard.record(self.slot, Event::Noise(NoiseKind::Unexpected));
+        }
+        self.shard.handled(self.slot);
     }
 
     fn carry_out(&mut self, command: Command) {
@@ -170,8 +182,8 @@ impl<S: Surroundings> MeterActor<S> {
 impl<S: Surroundings> Actor for MeterActor<S> {
     type Context = Context<Self>;
 
-    fn started(&mut self, ctx: &mut Self::Context) {
-        self.guarded(ctx, |actor| {
+    fn started(&mut self, _ctx: &mut Self::Context) {
+        self.guarded(|actor| {
             let now = actor.shard.now();
             actor.meter.power_on(actor.planned, now);
             actor.settle(now);
@@ -183,7 +195,10 @@ impl<S: Surroundings> Actor for MeterActor<S> {
 impl<S: Surroundings> Handler<Command> for MeterActor<S> {
     type Result = ();
 
-    fn handle(&mut self, command: Command, ctx: &mut Self::Context) {
-        self.guarded(ctx, |actor| actor.carry_out(command));
+    fn handle(&mut self, command: Command, _ctx: &mut Self::Context) {
+        if self.fallen {
+            return self.let_pass(&command);
+        }
+        self.guarded(|actor| actor.carry_out(command));
     }
 }

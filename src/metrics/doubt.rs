@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::LatencySummary;
+use crate::base::text::counted;
 
 /// A lag the generator may always have, in microseconds.
 const TOLERATED_LAG_US: u64 = 1_000;
@@ -98,11 +99,9 @@ impl fmt::Display for Doubt {
                 millis(p99),
                 millis(limit)
             ),
-            Doubt::KernelDrops { datagrams: 1 } => {
-                f.write_str("The kernel dropped 1 datagram because a receive buffer was full.")
-            }
             Doubt::KernelDrops { datagrams } => {
-                write!(f, "The kernel dropped {datagrams} datagrams because a receive buffer was full.")
+                let dropped = counted(*datagrams, "datagram");
+                write!(f, "The kernel dropped {dropped} because a receive buffer was full.")
             }
         }
     }

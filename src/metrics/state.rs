@@ -64,6 +64,28 @@ impl States {
         self.0.iter().sum()
     }
 
+    /// Meters on the way to a registration, those included that wait for something before it.
+    pub fn under_way(&self) -> i64 {
+        use MeterState as S;
+        let states = [
+            S::Planned,
+            S::HoldOff,
+            S::Bootstrapping,
+            S::BootstrapBackoff,
+            S::Registering,
+            S::RegistrationBackoff,
+        ];
+        states.into_iter().map(|state| self[state]).sum()
+    }
+
+    /// Meters that, once the fleet is told to leave, are still to do so: all that were switched on and have
+    /// come to no end yet.
+    pub fn leaving(&self) -> i64 {
+        use MeterState as S;
+        let ended = [S::Planned, S::Deregistered, S::Failed, S::Crashed, S::Stopped];
+        self.total() - ended.into_iter().map(|state| self[state]).sum::<i64>()
+    }
+
     /// Every state with its count, in the order of [`MeterState::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (MeterState, i64)> + '_ {
         MeterState::ALL.into_iter().map(|state| (state, self[state]))
@@ -94,6 +116,21 @@ impl AddAssign for States {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_meter_that_waits_is_under_way_and_one_that_gave_up_is_not() {
+        let only = |state: MeterState| {
+            let mut states = States::default();
+            states[state] = 1;
+            (states.under_way(), states.leaving())
+        };
+        assert_eq!(only(MeterState::Planned), (1, 0));
+        assert_eq!(only(MeterState::RegistrationBackoff), (1, 1));
+        assert_eq!(only(MeterState::Registering), (1, 1));
+        assert_eq!(only(MeterState::Registered), (0, 1));
+        assert_eq!(only(MeterState::Failed), (0, 0));
+        assert_eq!(only(MeterState::Deregistered), (0, 0));
+    }
 
     #[test]
     fn transitions_keep_the_total_and_show_a_wrong_origin() {

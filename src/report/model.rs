@@ -100,9 +100,11 @@ pub struct Arrivals {
 /// How much per second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Throughput {
-    /// Meters onboarded per second, from the first second in which one was to the last (whole
-    /// seconds, so a short run is rather under- than overrated).
+    /// Meters onboarded per second, over `onboarding_seconds`: a short run is rather under- than
+    /// overrated.
     pub onboarded_mean: f64,
+    /// Whole seconds from the first in which a meter was onboarded to the last.
+    pub onboarding_seconds: u64,
     /// Meters onboarded in the best second.
     pub onboarded_peak: u64,
     /// Datagrams sent per second of the run.
@@ -312,9 +314,10 @@ impl Throughput {
         let onboarded = |row: &Row| row.stages[Stage::Onboarding.index()].count;
         let first = rows.iter().position(|row| onboarded(row) > 0);
         let last = rows.iter().rposition(|row| onboarded(row) > 0);
-        let seconds = first.zip(last).map_or(0, |(first, last)| last - first + 1);
+        let seconds = first.zip(last).map_or(0, |(first, last)| last - first + 1) as u64;
         Throughput {
             onboarded_mean: per_second(snapshot.stage(Stage::Onboarding).count, seconds as f64),
+            onboarding_seconds: seconds,
             onboarded_peak: rows.iter().map(onboarded).max().unwrap_or(0),
             sent_mean: per_second(snapshot.traffic.sent, snapshot.elapsed.as_secs_f64()),
             received_mean: per_second(snapshot.traffic.received, snapshot.elapsed.as_secs_f64()),
@@ -359,8 +362,18 @@ impl Requests {
 
 impl TrafficFigures {
     fn new(traffic: Traffic, kernel_drops: u64) -> Self {
-        let Traffic { sent, sent_bytes, received, received_bytes, retransmitted, duplicates, forgotten } = traffic;
-        TrafficFigures { sent, sent_bytes, received, received_bytes, retransmitted, duplicates, forgotten, kernel_drops }
+        let Traffic { sent, sent_bytes, received, received_bytes, retransmitted, duplicates, forgotten } =
+            traffic;
+        TrafficFigures {
+            sent,
+            sent_bytes,
+            received,
+            received_bytes,
+            retransmitted,
+            duplicates,
+            forgotten,
+            kernel_drops,
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! The summary a person reads at the end of a run: the verdict first, then what it rests on.
 
-use std::fmt::Display;
-
 use super::{Balance, RunReport, StageFigures};
+use crate::base::text::{count, counted, figure, memory, wrap};
 
 /// Width of the summary in columns.
 const WIDTH: usize = 80;
+
+/// How many endpoints are named as examples; the report has more.
+const FEW: usize = 3;
 
 /// Whether to colour. Colours are for terminals, and only the caller knows whether there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,13 +43,15 @@ fn verdict(page: &mut Page, report: &RunReport) {
     let (word, colour) =
         if report.verdict.passed { ("PASSED", Colour::Green) } else { ("FAILED", Colour::Red) };
     let sentence = format!(
-        "{} of {} meters registered; the run took {}.",
-        thousands(report.fleet.registered_peak),
-        thousands(report.fleet.meters),
+        "{} of {} registered; the run took {}.",
+        count(report.fleet.registered_peak),
+        counted(report.fleet.meters, "meter"),
         seconds(report.run.duration_s)
     );
     page.marked(word, colour, &sentence);
-    page.paragraph("  goal: ", "    ", &report.verdict.goal);
+    let goal =
+        format!("goal: {}; scenario {}, seed {}", report.verdict.goal, report.run.scenario, report.run.seed);
+    page.paragraph("  ", "    ", &goal);
     for reason in &report.verdict.reasons {
         page.paragraph("  - ", "    ", reason);
     }
@@ -66,52 +70,58 @@ fn verdict(page: &mut Page, report: &RunReport) {
 fn fleet(page: &mut Page, report: &RunReport) {
     let fleet = &report.fleet;
     page.heading("Fleet");
-    page.list([
-        (thousands(fleet.meters), "meters"),
-        (thousands(report.arrivals.due), "due"),
-        (thousands(report.arrivals.started), "started"),
-        (thousands(fleet.registered_peak), "registered at the peak"),
-        (thousands(fleet.registered_end), "at the end"),
-        (fleet.failed.to_string(), "failed"),
-    ]);
-    let states = fleet.states.entries().iter().filter(|(_, count)| *count != 0);
-    let states: Vec<_> = states.map(|(state, count)| format!("{count} {state}")).collect();
-    page.paragraph("  ", "    ", &format!("after the run: {}", states.join(", ")));
-    let throughput = &report.throughput;
-    page.paragraph(
-        "  ",
-        "    ",
-        &format!(
-            "onboarded per second: {:.0} on average, {} in the best second",
-            throughput.onboarded_mean, throughput.onboarded_peak
-        ),
+    let mut started = format!("{} of {}", count(report.arrivals.started), counted(fleet.meters, "meter"));
+    if report.arrivals.started != report.arrivals.due {
+        started += &format!("; {} were due", count(report.arrivals.due));
+    }
+    page.row("started", &started);
+    let registered = format!(
+        "{} at the peak, {} when the drain began",
+        count(fleet.registered_peak),
+        count(fleet.registered_end)
     );
+    page.row("registered", &registered);
+    let throughput = &report.throughput;
+    if throughput.onboarded_peak > 0 {
+        let onboarded = format!(
+            "{} in the best second, {}/s on average over {}",
+            count(throughput.onboarded_peak),
+            figure(throughput.onboarded_mean),
+            counted(throughput.onboarding_seconds, "second"),
+        );
+        page.row("onboarded", &onboarded);
+    }
+    let states = fleet.states.entries().iter().filter(|(_, number)| *number != 0);
+    let states: Vec<_> = states.map(|(state, number)| format!("{} {state}", signed(*number))).collect();
+    page.row("finally", &states.join(", "));
 }
 
 fn latencies(page: &mut Page, report: &RunReport) {
     page.heading("Latency in ms");
+    let measured = || report.stages.entries().iter().filter(|(_, figures)| figures.count > 0);
+    if measured().next().is_none() {
+        page.line("  nothing was measured");
+        return;
+    }
     let header = format!(
         "  {:18}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
         "", "count", "p50", "p90", "p99", "p99.9", "max"
     );
     page.line(&header);
-    let mut outside = 0;
-    for (name, figures) in report.stages.entries() {
-        outside += figures.below_range + figures.above_range;
-        if figures.count > 0 {
-            page.line(&latency_row(name, figures));
-        }
+    for (name, figures) in measured() {
+        page.line(&latency_row(name, figures));
     }
-    if outside > 0 {
-        let note = format!("{outside} values lie outside 1 us to 1 h and are counted at that bound");
-        page.paragraph("  ", "    ", &note);
+    // Those below 1 us are shown as they are counted, as 1 us: no finer than the table anyway.
+    for (name, figures) in measured().filter(|(_, figures)| figures.above_range > 0) {
+        let above = counted(figures.above_range, "value");
+        page.paragraph("  ", "    ", &format!("{name}: {above} above 1 h, counted as 1 h"));
     }
 }
 
 fn latency_row(name: &str, figures: &StageFigures) -> String {
     let columns = [figures.p50_us, figures.p90_us, figures.p99_us, figures.p999_us, figures.max_us];
     let cells: String = columns.map(|us| format!("{:>10}", us.map_or_else(String::new, millis))).concat();
-    format!("  {name:18}{:>10}{cells}", thousands(figures.count))
+    format!("  {name:18}{:>10}{cells}", count(figures.count))
 }
 
 fn failures(page: &mut Page, report: &RunReport) {
@@ -119,45 +129,44 @@ fn failures(page: &mut Page, report: &RunReport) {
         return;
     }
     page.heading("Failures");
-    for (kind, count) in report.failures.entries() {
-        page.line(&format!("  {:>10}  {kind}", thousands(*count)));
+    for (kind, number) in report.failures.entries() {
+        page.line(&format!("  {:>10}  {kind}", count(*number)));
         let samples = report.failure_samples.get(kind).map_or(&[][..], Vec::as_slice);
         if !samples.is_empty() {
-            page.paragraph("              e.g. ", "                   ", &samples.join(", "));
+            let few: Vec<_> = samples.iter().take(FEW).map(String::as_str).collect();
+            page.paragraph("              e.g. ", "                   ", &few.join(", "));
         }
     }
 }
 
 fn traffic(page: &mut Page, report: &RunReport) {
     let traffic = &report.traffic;
+    let noise: u64 = report.noise.entries().iter().map(|(_, number)| number).sum();
     page.heading("Datagrams");
-    page.list([
-        (thousands(traffic.sent), "sent"),
-        (thousands(traffic.received), "received"),
-        (thousands(traffic.retransmitted), "retransmitted"),
-        (thousands(traffic.duplicates), "duplicates"),
-        (thousands(traffic.kernel_drops), "dropped by the kernel"),
-        (thousands(report.noise.entries().iter().map(|(_, count)| count).sum()), "noise"),
-    ]);
+    let again = counted(traffic.retransmitted, "retransmission");
+    page.row("sent", &format!("{}, of which {again}", count(traffic.sent)));
+    let again = counted(traffic.duplicates, "duplicate");
+    page.row(
+        "received",
+        &format!("{}, of which {again} and {} noise", count(traffic.received), count(noise)),
+    );
+    page.row("dropped", &format!("{} by the kernel", count(traffic.kernel_drops)));
 }
 
 fn generator(page: &mut Page, report: &RunReport) {
     let generator = &report.generator;
     page.heading("Generator");
-    let lag = |figures: &StageFigures| {
-        let [p99, max] = [figures.p99_us, figures.max_us].map(|us| us.map_or_else(|| "-".to_owned(), millis));
-        format!("p99 {p99}, max {max} ms")
+    let lag = |figures: &StageFigures, what: &str| match (figures.p99_us, figures.max_us) {
+        (Some(p99), Some(max)) => format!("p99 {} ms, max {} ms ({what})", millis(p99), millis(max)),
+        _ => format!("not measured ({what})"),
     };
-    page.paragraph("  ", "    ", &format!("late at start: {}", lag(&generator.lag_start)));
-    page.paragraph("  ", "    ", &format!("late at receipt: {}", lag(&generator.lag_receipt)));
-    let servers =
-        generator.server_cpu_seconds.map_or_else(String::new, |cpu| format!(" (servers {cpu:.1} s)"));
-    let memory = generator.max_rss_bytes as f64 / (1024.0 * 1024.0);
-    page.paragraph(
-        "  ",
-        "    ",
-        &format!("CPU {:.1} s{servers}, memory {memory:.0} MiB", generator.cpu_seconds),
-    );
+    page.row("start lag", &lag(&generator.lag_start, "planned instant to first datagram"));
+    page.row("receipt lag", &lag(&generator.lag_receipt, "kernel's timestamp to handling"));
+    let servers = generator
+        .server_cpu_seconds
+        .map_or_else(String::new, |cpu| format!(", and {cpu:.1} s for the embedded servers"));
+    page.row("CPU", &format!("{:.1} s{servers}", generator.cpu_seconds));
+    page.row("memory", &memory(generator.max_rss_bytes));
 }
 
 fn balances(page: &mut Page, report: &RunReport) {
@@ -165,10 +174,12 @@ fn balances(page: &mut Page, report: &RunReport) {
     let balances = || report.balances.entries().iter().map(|(_, balance)| balance);
     let drawn = balances().filter(|balance| balance.skipped.is_none()).count();
     let open: Vec<_> = balances().filter(|balance| !balance.ok).collect();
-    page.paragraph("  ", "    ", &format!("{} of {drawn} close", drawn - open.len()));
+    let close = if open.is_empty() { "all".to_owned() } else { format!("{} of", drawn - open.len()) };
+    page.line(&format!("  {close} {drawn} close"));
     for balance in open {
         let colour = if balance.binding { Colour::Red } else { Colour::Yellow };
         let Balance { name, left, right, explanation, .. } = balance;
+        let (left, right) = (signed(*left), signed(*right));
         page.marked("  OPEN", colour, &format!("{name}: {left} against {right}; {explanation}"));
         endpoints(page, balance);
     }
@@ -177,19 +188,24 @@ fn balances(page: &mut Page, report: &RunReport) {
         page.paragraph("  ", "    ", &sentence);
         endpoints(page, balance);
     }
+    let mut skipped: Vec<(&str, Vec<&str>)> = Vec::new();
     for balance in balances() {
-        if let Some(reason) = &balance.skipped {
-            page.paragraph("  ", "    ", &format!("not drawn up: {} ({reason})", balance.name));
+        let Some(reason) = balance.skipped.as_deref() else { continue };
+        match skipped.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, names)) => names.push(&balance.name),
+            None => skipped.push((reason, vec![&balance.name])),
         }
+    }
+    for (reason, names) in skipped {
+        page.paragraph("  ", "    ", &format!("not drawn up: {} ({reason})", names.join(", ")));
     }
 }
 
 /// The first few endpoints of a balance.
 fn endpoints(page: &mut Page, balance: &Balance) {
-    const FEW: usize = 3;
     let few: Vec<_> = balance.listed.shown.iter().take(FEW).map(String::as_str).collect();
     let more = balance.listed.total.saturating_sub(few.len() as u64);
-    let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let tail = if more > 0 { format!(" and {} more", count(more)) } else { String::new() };
     page.paragraph("    ", "    ", &format!("{}{tail}", few.join(", ")));
 }
 
@@ -213,20 +229,20 @@ impl Page {
 
     /// A coloured word, a colon, and a sentence. Wrapped first and coloured then: colours have no width.
     fn marked(&mut self, word: &str, colour: Colour, sentence: &str) {
-        let plain = wrap(&format!("{word}: "), "    ", sentence);
+        let plain = wrap(&format!("{word}: "), "    ", sentence, WIDTH);
         let painted = self.paint(word, colour);
         self.text.push_str(&plain.replacen(word, &painted, 1));
     }
 
     fn paragraph(&mut self, first: &str, rest: &str, sentence: &str) {
         if !sentence.is_empty() {
-            self.text.push_str(&wrap(first, rest, sentence));
+            self.text.push_str(&wrap(first, rest, sentence, WIDTH));
         }
     }
 
-    fn list<const N: usize>(&mut self, entries: [(impl Display, &str); N]) {
-        let entries = entries.map(|(count, what)| format!("{count} {what}"));
-        self.paragraph("  ", "    ", &entries.join(", "));
+    /// A name and what there is to say of it, in two columns.
+    fn row(&mut self, name: &str, sentence: &str) {
+        self.paragraph(&format!("  {name:<13}"), "               ", sentence);
     }
 
     fn paint(&self, text: &str, colour: Colour) -> String {
@@ -243,27 +259,6 @@ impl Page {
     }
 }
 
-/// Breaks a sentence between words, with an indent for the first line and one for the others.
-fn wrap(first: &str, rest: &str, sentence: &str) -> String {
-    let mut text = String::new();
-    let mut line = first.to_owned();
-    let mut fresh = true;
-    for word in sentence.split_whitespace() {
-        if !fresh && line.chars().count() + 1 + word.chars().count() > WIDTH {
-            text.push_str(&line);
-            text.push('\n');
-            line = rest.to_owned();
-            fresh = true;
-        }
-        if !fresh {
-            line.push(' ');
-        }
-        line.push_str(word);
-        fresh = false;
-    }
-    text + &line + "\n"
-}
-
 /// Milliseconds with about four digits: `0.123`, `12.34`, `1,234`.
 fn millis(us: u64) -> String {
     let ms = us as f64 / 1000.0;
@@ -271,7 +266,7 @@ fn millis(us: u64) -> String {
         0..10_000 => format!("{ms:.3}"),
         10_000..100_000 => format!("{ms:.2}"),
         100_000..1_000_000 => format!("{ms:.1}"),
-        _ => thousands(us.saturating_add(500) / 1000),
+        _ => count(us.saturating_add(500) / 1000),
     }
 }
 
@@ -279,17 +274,9 @@ fn seconds(seconds: f64) -> String {
     if seconds < 100.0 { format!("{seconds:.1} s") } else { format!("{seconds:.0} s") }
 }
 
-/// `1234567` as `1,234,567`.
-fn thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.char_indices() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+/// A count that is negative where something was counted twice.
+fn signed(number: i64) -> String {
+    format!("{}{}", if number < 0 { "-" } else { "" }, count(number.unsigned_abs()))
 }
 
 #[cfg(test)]

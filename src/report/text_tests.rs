@@ -6,13 +6,13 @@ use crate::report::{Goal, fixture};
 fn a_sound_run_reads_like_this() {
     let expected = "\
 PASSED: 20 of 20 meters registered; the run took 1.5 s.
-  goal: all 20 meters registered
+  goal: all 20 meters registered; scenario demo, seed 42
 
 Fleet
-  20 meters, 20 due, 20 started, 20 registered at the peak, 20 at the end, 1
-    failed
-  after the run: 18 deregistered, 1 failed, 1 stopped
-  onboarded per second: 20 on average, 20 in the best second
+  started      20 of 20 meters
+  registered   20 at the peak, 20 when the drain began
+  onboarded    20 in the best second, 20.0/s on average over 1 second
+  finally      18 deregistered, 1 failed, 1 stopped
 
 Latency in ms
                          count       p50       p90       p99     p99.9       max
@@ -32,16 +32,18 @@ Failures
               e.g. urn:dev:os:meter-0000007
 
 Datagrams
-  64 sent, 61 received, 1 retransmitted, 20 duplicates, 0 dropped by the kernel,
-    20 noise
+  sent         64, of which 1 retransmission
+  received     61, of which 20 duplicates and 20 noise
+  dropped      0 by the kernel
 
 Generator
-  late at start: p99 0.060, max 0.060 ms
-  late at receipt: p99 0.090, max 0.090 ms
-  CPU 1.2 s (servers 0.8 s), memory 50 MiB
+  start lag    p99 0.060 ms, max 0.060 ms (planned instant to first datagram)
+  receipt lag  p99 0.090 ms, max 0.090 ms (kernel's timestamp to handling)
+  CPU          1.2 s, and 0.8 s for the embedded servers
+  memory       50.0 MiB
 
 Balances
-  9 of 9 close
+  all 9 close
   registrations: registrations of the EMS = 2.01s received by the meters + 1
     whose answer was lost
     urn:dev:os:meter-0000005
@@ -60,7 +62,7 @@ fn a_bad_run_says_so_first_and_what_to_do() {
     let head: Vec<_> = text.lines().take_while(|line| !line.is_empty()).collect();
     let expected = "\
 FAILED: 20 of 20 meters registered; the run took 1.5 s.
-  goal: 21 of 20 meters registered
+  goal: 21 of 20 meters registered; scenario demo, seed 42
   - At most 20 of the 21 meters of the goal were registered at one time.
   - The balance requests-register does not close (24 against 27): register
     requests sent = answered + reset + timed out + abandoned + in flight.
@@ -99,5 +101,39 @@ fn colours_come_only_when_asked_for_and_doubt_is_red() {
 fn figures_fit_their_columns() {
     let cells = [0, 999, 9_999, 10_000, 99_994, 999_940, 1_234_567, 3_600_000_000].map(millis);
     assert_eq!(cells, ["0.000", "0.999", "9.999", "10.00", "99.99", "999.9", "1,235", "3,600,000"]);
-    assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+    assert_eq!([-1_234, 0, 1_234].map(signed), ["-1,234", "0", "1,234"]);
+}
+
+#[test]
+fn what_lies_above_the_bounds_is_said_and_what_lies_below_is_no_news() {
+    let mut report = fixture::report();
+    assert!(!summary(&report, Style::Plain).contains("above 1 h"));
+    let odd = |(name, figures): (String, StageFigures)| match name.as_str() {
+        "registration" => (name, StageFigures { above_range: 2, below_range: 5, ..figures }),
+        _ => (name, StageFigures { below_range: 7, ..figures }),
+    };
+    report.stages = report.stages.entries().to_vec().into_iter().map(odd).collect();
+    let text = summary(&report, Style::Plain);
+    let notes: Vec<_> = text.lines().filter(|line| line.contains("1 h")).collect();
+    assert_eq!(notes, ["  registration: 2 values above 1 h, counted as 1 h"]);
+}
+
+#[test]
+fn balances_that_were_not_drawn_up_for_one_reason_share_a_line() {
+    let totals = fixture::totals();
+    let mut inputs = fixture::inputs(&totals);
+    inputs.servers[0].seen = None;
+    let text = summary(&RunReport::new(inputs), Style::Plain);
+    assert!(text.contains("not drawn up: datagrams-to-servers, datagrams-to-meters (a server is"), "{text}");
+}
+
+#[test]
+fn a_run_in_which_nothing_happened_claims_nothing() {
+    let totals = crate::metrics::Totals::new(2, 0);
+    let text = summary(&RunReport::new(fixture::inputs(&totals)), Style::Plain);
+    for line in ["  nothing was measured", "  start lag    not measured (planned instant to first datagram)"]
+    {
+        assert!(text.lines().any(|shown| shown == line), "{text}");
+    }
+    assert!(!text.contains("onboarded"), "{text}");
 }

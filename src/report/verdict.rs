@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Balance;
+use crate::base::text::{count, counted};
 use crate::metrics::{Doubt, Snapshot};
 
 /// What a run sets out to reach.
@@ -49,7 +50,8 @@ impl Verdict {
         if !goal_reached {
             reasons.push(format!(
                 "At most {} of the {} meters of the goal were registered at one time.",
-                snapshot.registered_peak, goal.registered
+                count(snapshot.registered_peak),
+                count(goal.registered)
             ));
         }
         let open = balances.iter().filter(|balance| balance.binding && !balance.ok);
@@ -63,9 +65,9 @@ impl Verdict {
         Verdict {
             passed: reasons.is_empty(),
             goal: if goal.registered == snapshot.meters {
-                format!("all {} meters registered", goal.registered)
+                format!("all {} registered", counted(goal.registered, "meter"))
             } else {
-                format!("{} of {} meters registered", goal.registered, snapshot.meters)
+                format!("{} of {} registered", count(goal.registered), counted(snapshot.meters, "meter"))
             },
             goal_reached,
             reasons,

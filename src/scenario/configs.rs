@@ -45,12 +45,25 @@ impl Scenario {
 
     /// Both embedded servers, whatever the scenario says of a run's.
     pub fn both_servers(&self, clock: Clock) -> EmbeddedConfig {
-        let transmission = Arc::new(self.coap.params());
-        let max_peers = self.fleet.meters as usize + SPARE_PEERS;
+        let embedded = &self.servers.embedded;
+        let bootstrap = self.bootstrap_config(self.servers.ems.uri());
+        EmbeddedConfig {
+            bootstrap: Some((embedded.bootstrap_listen, bootstrap)),
+            ems: Some((embedded.ems_listen, self.ems_config())),
+            workers: embedded.workers,
+            pin: false,
+            gate: self.gate(),
+            seed: self.run.seed,
+            clock,
+        }
+    }
+
+    /// The embedded Bootstrap-Server, given the EMS whose account it hands out. Without one the servers
+    /// themselves fill in where the embedded EMS listens.
+    pub fn bootstrap_config(&self, ems: Option<&ServerUri>) -> BootstrapConfig {
         let retry = &self.retry;
         let account = Account {
-            // Filled in by the servers themselves where the EMS is embedded.
-            uri: self.servers.ems.uri().map(ServerUri::to_string).unwrap_or_default(),
+            uri: ems.map(ServerUri::to_string).unwrap_or_default(),
             short_server_id: self.servers.embedded.short_server_id,
             lifetime: self.fleet.lifetime.duration(),
             retry: Some(RetryTerms {
@@ -60,23 +73,22 @@ impl Scenario {
                 sequence_count: retry.sequence_count,
             }),
         };
-        let bootstrap = BootstrapConfig {
-            transmission: transmission.clone(),
+        BootstrapConfig {
+            transmission: Arc::new(self.coap.params()),
             account,
             sequence: BootstrapConfig::SEQUENCE.to_vec(),
             write_level: WriteLevel::Instance,
-            max_peers,
-        };
-        let embedded = &self.servers.embedded;
-        EmbeddedConfig {
-            bootstrap: Some((embedded.bootstrap_listen, bootstrap)),
-            ems: Some((embedded.ems_listen, EmsConfig { transmission, max_peers })),
-            workers: embedded.workers,
-            pin: false,
-            gate: self.gate(),
-            seed: self.run.seed,
-            clock,
+            max_peers: self.max_peers(),
         }
+    }
+
+    /// The embedded EMS.
+    pub fn ems_config(&self) -> EmsConfig {
+        EmsConfig { transmission: Arc::new(self.coap.params()), max_peers: self.max_peers() }
+    }
+
+    fn max_peers(&self) -> usize {
+        self.fleet.meters as usize + SPARE_PEERS
     }
 
     /// The fleet, given where its Bootstrap-Server is and which addresses are known beforehand.

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::base::text::{count, counted};
 use crate::base::{Seed, Span};
 use crate::fleet::arrivals::{ArrivalsConfig, Pace, Process, Schedule};
 use crate::fleet::endpoint::EndpointTemplate;
@@ -99,7 +100,7 @@ fn arrivals(raw: &RawArrivals, meters: u32) -> Result<ArrivalsConfig, Fault> {
     if let Pace::Rate(rate) = pace
         && takes > MONTH.duration()
     {
-        let problem = format!("is too slow: {meters} meters would take more than 30d to arrive");
+        let problem = format!("is too slow: {} would take more than 30d to arrive", counted(meters, "meter"));
         return Err(Fault::new("arrivals.rate", quoted(rate), problem, "try \"500/s\""));
     }
     Ok(config)
@@ -241,8 +242,12 @@ fn local(raw: &RawLocal, servers: &Servers, meters: u32) -> Result<Local, Fault>
     let pairs = addresses.len() as u64 * u64::from(ports.count());
     if (remote(&servers.bootstrap) || remote(&servers.ems)) && (1..u64::from(meters)).contains(&pairs) {
         let list = raw.addresses.iter().flatten().map(quoted).collect::<Vec<_>>().join(", ");
-        let problem =
-            format!("times {} ports make {pairs} source addresses for {meters} meters", ports.count());
+        let problem = format!(
+            "times {} ports make {} source addresses for {} meters",
+            count(ports.count()),
+            count(pairs),
+            count(meters)
+        );
         let hint = "add addresses, widen local.ports or lower fleet.meters";
         return Err(Fault::new("local.addresses", format!("[{list}]"), problem, hint));
     }
@@ -263,8 +268,8 @@ fn whole(key: &str, value: Option<i64>, default: i64, range: RangeInclusive<i64>
     let value = value.unwrap_or(default);
     let fitting = range.contains(&value).then(|| u32::try_from(value).ok()).flatten();
     fitting.ok_or_else(|| {
-        let problem = format!("must be between {} and {}", range.start(), range.end());
-        Fault::new(key, value, problem, format!("try {default}"))
+        let [least, most] = [range.start(), range.end()].map(|end| count(end.unsigned_abs()));
+        Fault::new(key, value, format!("must be between {least} and {most}"), format!("try {default}"))
     })
 }
 

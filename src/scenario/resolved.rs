@@ -10,8 +10,6 @@ use crate::fleet::plan::{Addressing, Plan, PlanConfig};
 use crate::protocol::coap;
 use crate::protocol::lwm2m::{Host, ServerUri, Version};
 
-
-
 /// What a run is to do. Made by [`super::load`] alone, which checks every range named here.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {

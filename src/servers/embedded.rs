@@ -17,8 +17,8 @@ use crate::transport::{Gate, OpenError, ServerBinding, ServerConfig, Waker, core
 /// Which servers to start, and how.
 #[derive(Clone, Debug)]
 pub struct EmbeddedConfig {
-    /// Where the Bootstrap-Server listens, and how it goes about it; `None` if it is elsewhere. The URI
-    /// of the account it hands out is filled in where the EMS is embedded too.
+    /// Where the Bootstrap-Server listens, and how it goes about it; `None` if it is elsewhere. An empty
+    /// URI in the account it hands out is filled in where the EMS is embedded too.
     pub bootstrap: Option<(SocketAddr, BootstrapConfig)>,
     /// Where the EMS listens, and how it goes about it; `None` if it is elsewhere.
     pub ems: Option<(SocketAddr, EmsConfig)>,
@@ -83,7 +83,7 @@ impl Embedded {
         let bootstrap = bootstrap.as_ref().map(|(listen, bootstrap)| {
             let seed = seed.child("bootstrap-server", 0);
             let mut bootstrap = bootstrap.clone();
-            if let Some(ems) = &ems {
+            if let Some(ems) = ems.as_ref().filter(|_| bootstrap.account.uri.is_empty()) {
                 bootstrap.account.uri = ServerUri::coap(ems.address).to_string();
             }
             let make = |worker| BootstrapServer::new(bootstrap.clone(), seed.child("worker", worker));

@@ -2,7 +2,6 @@
 //!
 //! They are started by a run that has no servers elsewhere, or by themselves for a fleet in another
 //! process. They listen on loopback unless told otherwise.
-#![expect(clippy::disallowed_methods, reason = "shell: threads that own sockets")]
 
 mod counts;
 mod embedded;

@@ -1,9 +1,11 @@
 //! The world in virtual time: the same meters and the same servers as in a live run, a simulated
 //! network and a clock that jumps from one event to the next. No socket, no thread, no waiting.
 
+mod dry_run;
 mod world;
 
 #[cfg(test)]
 mod tests;
 
+pub use dry_run::{DRY_RUN_METERS, DryRun, DryRunConfig, dry_run};
 pub use world::{Direction, ServerId, World, WorldConfig};

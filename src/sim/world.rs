@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::base::{Instant, Seed};
 use crate::faults::{Link, LinkFaults};
 use crate::meter::{Meter, Output, Unreachable};
-use crate::metrics::{Event, MeterState};
+use crate::metrics::{Event, MeterState, States};
 use crate::protocol::client::Config;
 use crate::protocol::server::{BootstrapServer, Ems, Server};
 
@@ -82,7 +82,8 @@ enum What {
 
 impl World {
     /// Where the Bootstrap-Server is.
-    pub const BOOTSTRAP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1)), 5783);
+    pub const BOOTSTRAP: SocketAddr =
+        SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1)), 5783);
     /// Where the EMS is.
     pub const EMS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1)), 5683);
 
@@ -150,6 +151,13 @@ impl World {
     /// How many meters are in this state.
     pub fn count(&self, state: MeterState) -> usize {
         self.meters().filter(|meter| meter.state() == state).count()
+    }
+
+    /// How many meters are in each state.
+    pub fn states(&self) -> States {
+        let mut states = States::default();
+        self.meters().for_each(|meter| states[meter.state()] += 1);
+        states
     }
 
     /// The Bootstrap-Server, to look into.

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use procfs::process::{Process, Task};
 
 /// One thread's share of the processor.
@@ -71,6 +71,16 @@ pub fn memory() -> io::Result<Memory> {
 pub fn descriptor_limit() -> u64 {
     // getrlimit fails for arguments that do not exist, and this one does.
     getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft)
+}
+
+/// Raises the soft limit of descriptors to the hard one, which needs no privilege; the limit from now on.
+/// Desktops allow 1,024 at first and a million when asked.
+pub fn raise_descriptor_limit() -> u64 {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Where even this is forbidden, the soft limit stays what it is.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+    descriptor_limit()
 }
 
 /// How many descriptors this process has open.

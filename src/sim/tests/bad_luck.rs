@@ -37,7 +37,10 @@ fn losing_any_one_datagram_of_an_onboarding_does_no_harm() {
             let onboarding = latencies(&world, Stage::Onboarding)[0];
             let once = Duration::from_secs(2)..=Duration::from_secs(3);
             // The 2.04 to /bs and the first command travel apart: losing either costs at most one wait.
-            assert!(onboarding.is_zero() || once.contains(&onboarding), "{direction:?} {number} {onboarding:?}");
+            assert!(
+                onboarding.is_zero() || once.contains(&onboarding),
+                "{direction:?} {number} {onboarding:?}"
+            );
         }
     }
 }

@@ -17,7 +17,11 @@ fn conversation() -> Vec<Vec<u8>> {
 /// Random bytes, and real datagrams cut short or with bytes changed.
 fn datagrams() -> impl Strategy<Value = Vec<u8>> {
     let real = conversation();
-    let spoiled = (proptest::sample::select(real), any::<Vec<(prop::sample::Index, u8)>>(), any::<prop::sample::Index>())
+    let spoiled = (
+        proptest::sample::select(real),
+        any::<Vec<(prop::sample::Index, u8)>>(),
+        any::<prop::sample::Index>(),
+    )
         .prop_map(|(mut bytes, changes, cut)| {
             for (at, value) in changes.into_iter().take(4) {
                 let at = at.index(bytes.len());

@@ -4,6 +4,7 @@
 //! run it with that one alone.
 
 mod bad_luck;
+mod dry_run;
 mod hostile;
 mod onboarding;
 mod registration;
@@ -71,8 +72,8 @@ impl Setup {
         })
     }
 
-    fn bootstrap_server(&self) -> BootstrapServer {
-        let config = BootstrapConfig {
+    fn bootstrap_config(&self) -> BootstrapConfig {
+        BootstrapConfig {
             transmission: Arc::new(self.params.clone()),
             account: Account {
                 uri: ServerUri::coap(World::EMS).to_string(),
@@ -83,13 +84,19 @@ impl Setup {
             sequence: BootstrapConfig::SEQUENCE.to_vec(),
             write_level: self.write_level,
             max_peers: 100_000,
-        };
-        BootstrapServer::new(config, Seed(self.seed).child("bootstrap-server", 0))
+        }
+    }
+
+    fn bootstrap_server(&self) -> BootstrapServer {
+        BootstrapServer::new(self.bootstrap_config(), Seed(self.seed).child("bootstrap-server", 0))
+    }
+
+    fn ems_config(&self) -> EmsConfig {
+        EmsConfig { transmission: Arc::new(self.params.clone()), max_peers: 100_000 }
     }
 
     fn ems(&self) -> Ems {
-        let config = EmsConfig { transmission: Arc::new(self.params.clone()), max_peers: 100_000 };
-        Ems::new(config, Seed(self.seed).child("ems", 0))
+        Ems::new(self.ems_config(), Seed(self.seed).child("ems", 0))
     }
 
     /// A world with both servers, whose meters are switched on ten milliseconds apart.

@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     fn round_trips(sources: &Sources<V4>, slots: impl Iterator<Item = u32>) {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = std::collections::BTreeSet::new();
         for slot in slots {
             let (socket, source) = sources.of(slot).expect("within the capacity");
             assert!(seen.insert((socket, source)), "slot {slot} shares its source");

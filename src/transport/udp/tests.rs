@@ -1,6 +1,6 @@
 //! Real datagrams over loopback, on ports of the kernel's choice.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::Command;
 use std::time::Duration;
@@ -23,14 +23,14 @@ const SOON: Option<Duration> = Some(Duration::from_millis(100));
 /// A server that sends everything back, from where it came to.
 struct Echo {
     server: ServerSocket,
-    peers: HashSet<SocketAddr>,
+    peers: BTreeSet<SocketAddr>,
 }
 
 impl Echo {
     fn on(address: &str, clock: Clock) -> Self {
         let config = ServerConfig { receive_buffer: 4 << 20, ..ServerConfig::new(clock) };
         let binding = ServerBinding::bind(address.parse().expect("an address"), config).expect("a free port");
-        Echo { server: binding.serve(), peers: HashSet::new() }
+        Echo { server: binding.serve(), peers: BTreeSet::new() }
     }
 
     fn address(&self) -> SocketAddr {
@@ -99,7 +99,7 @@ fn each_datagram_leaves_from_its_own_address() {
     let mut meters = MeterSockets::new(config);
     let mut echo = Echo::on("127.0.0.1:0", clock);
     let server = echo.address();
-    let mut replies = HashMap::new();
+    let mut replies = BTreeMap::new();
     // In portions that fit any receive buffer, of a size that is no multiple of a batch.
     for portion in (0..SLOTS).collect::<Vec<_>>().chunks(201) {
         for slot in portion {
@@ -113,7 +113,7 @@ fn each_datagram_leaves_from_its_own_address() {
     }
     assert_eq!(replies.len(), SLOTS as usize);
     let port = meters.local_address(0, server).expect("slot 0 is open").port();
-    let expected: HashSet<SocketAddr> = (0..SLOTS)
+    let expected: BTreeSet<SocketAddr> = (0..SLOTS)
         .map(|slot| (Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 1, 0, 0)) + 70_000 + 3 * slot), port).into())
         .collect();
     assert_eq!(echo.peers, expected);
@@ -344,7 +344,7 @@ fn listed_addresses_share_a_socket_for_each_port() {
             .expect("a working socket");
     }
     assert_eq!(got, [(0, vec![0]), (1, vec![1]), (2, vec![2])]);
-    let peers: HashSet<IpAddr> = echo.peers.iter().map(|peer| peer.ip()).collect();
+    let peers: BTreeSet<IpAddr> = echo.peers.iter().map(|peer| peer.ip()).collect();
     assert_eq!(peers, addresses.into_iter().map(IpAddr::from).collect());
 }
 

@@ -1,0 +1,111 @@
+//! A run in small: a few meters of a plan go through all phases of a run in virtual time.
+//!
+//! What a dry run shows is that a configuration hangs together: that meters of this kind can bootstrap,
+//! register and leave with these parameters and these servers. It says nothing about load.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{World, WorldConfig};
+use crate::base::{Instant, Seed};
+use crate::faults::LinkFaults;
+use crate::fleet::plan::Plan;
+use crate::metrics::{Event, FailureKind, Stage, States};
+use crate::protocol::client;
+use crate::protocol::server::{
+    BootstrapConfig, BootstrapCounters, BootstrapServer, Ems, EmsConfig, EmsCounters,
+};
+
+/// The most meters that take part in a dry run.
+pub const DRY_RUN_METERS: u32 = 10;
+
+/// What a dry run is of. Both servers are the world's own, whatever servers the plan was made for.
+pub struct DryRunConfig {
+    /// Who arrives, and when; the first [`DRY_RUN_METERS`] take part.
+    pub plan: Plan,
+    /// What the meters share; it names [`World::BOOTSTRAP`] as their Bootstrap-Server.
+    pub client: Arc<client::Config>,
+    /// The Bootstrap-Server; it hands out [`World::EMS`].
+    pub bootstrap: BootstrapConfig,
+    /// The EMS.
+    pub ems: EmsConfig,
+    /// Draws everything random, the arrivals aside.
+    pub seed: Seed,
+    /// The links, both ways.
+    pub link: LinkFaults,
+    /// How long the meters stay on after the last arrival.
+    pub hold: Duration,
+    /// How long after the last arrival stragglers are waited for, if longer than `hold`.
+    pub settle: Duration,
+    /// How long de-registering may take.
+    pub drain: Duration,
+}
+
+/// What came of a dry run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DryRun {
+    /// Meters that took part.
+    pub meters: u32,
+    /// They by state, before they were told to leave.
+    pub held: States,
+    /// They by state at the end.
+    pub ended: States,
+    /// From planned power-on to the first registration, in the order of the registrations.
+    pub onboarding: Vec<Duration>,
+    /// What failed, by kind.
+    pub failures: BTreeMap<FailureKind, u64>,
+    /// What the Bootstrap-Server did.
+    pub bootstrap: BootstrapCounters,
+    /// What the EMS did.
+    pub ems: EmsCounters,
+    /// How long it would have taken.
+    pub took: Duration,
+}
+
+/// Runs the first few meters of a plan in virtual time: the same arrivals, hold, settling and drain as in
+/// a live run, which takes no longer than the computing does.
+pub fn dry_run(config: DryRunConfig) -> DryRun {
+    let seed = config.seed;
+    let mut world = World::new(WorldConfig { seed, link: config.link });
+    world.set_bootstrap_server(Some(BootstrapServer::new(
+        config.bootstrap,
+        seed.child("bootstrap-server", 0),
+    )));
+    world.set_ems(Some(Ems::new(config.ems, seed.child("ems", 0))));
+    let mut last_arrival = Instant::ZERO;
+    for arrival in config.plan.schedule().iter().take(DRY_RUN_METERS as usize) {
+        last_arrival = Instant::ZERO + arrival.due;
+        world.add_meter(config.client.clone(), &config.plan.endpoint(arrival.meter), last_arrival);
+    }
+
+    world.run_to(last_arrival + config.hold);
+    world.run_until(last_arrival + config.settle, |world| world.states().under_way() == 0);
+    let held = world.states();
+    world.shutdown();
+    let bound = world.now() + config.drain;
+    world.run_until(bound, |world| world.states().leaving() == 0);
+    outcome(&world, held)
+}
+
+fn outcome(world: &World, held: States) -> DryRun {
+    let mut failures = BTreeMap::new();
+    let mut onboarding = Vec::new();
+    for (_, _, event) in world.events() {
+        match event {
+            Event::Failure(kind) => *failures.entry(*kind).or_default() += 1,
+            Event::Stage { stage: Stage::Onboarding, latency } => onboarding.push(*latency),
+            _ => {}
+        }
+    }
+    DryRun {
+        meters: world.meters().count() as u32,
+        held,
+        ended: world.states(),
+        onboarding,
+        failures,
+        bootstrap: world.bootstrap_server().map(|server| server.counters().clone()).unwrap_or_default(),
+        ems: world.ems().map(Ems::counters).unwrap_or_default(),
+        took: world.now().since_origin(),
+    }
+}
