@@ -173,7 +173,7 @@ shards       2, up to 1,000 meters each
 packets      7,000/s while meters arrive (7 round trips each, without loss),
              26.7/s of Updates later
 memory       about 31.8 MiB, 2.5 KiB of it for each meter
-descriptors  about 56, of 20,000 allowed
+descriptors  about 72, of 20,000 allowed
 ";
         assert_eq!(described(&[], 20_000), expected);
     }

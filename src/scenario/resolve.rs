@@ -41,7 +41,7 @@ pub(super) fn resolve(raw: &Raw, file: &str, cores: u32) -> Result<Scenario, Fau
     let arrivals = arrivals(&raw.arrivals, fleet.meters)?;
     let coap = coap(&raw.coap)?;
     let run = run(&raw.run, &fleet, &coap, cores)?;
-    let servers = servers(raw, allow_remote)?;
+    let servers = servers(raw, allow_remote, run.shards)?;
     let retry = retry(&raw.retry)?;
     let local = local(&raw.local, &servers, fleet.meters)?;
     let stem = Path::new(file).file_stem().map_or(file.into(), |stem| stem.to_string_lossy());
@@ -150,10 +150,10 @@ fn run(raw: &RawRun, fleet: &Fleet, coap: &Coap, cores: u32) -> Result<Run, Faul
     Ok(Run { hold, settle, drain, goal, seed: Seed(seed), shards })
 }
 
-fn servers(raw: &Raw, allow_remote: bool) -> Result<Servers, Fault> {
+fn servers(raw: &Raw, allow_remote: bool, shards: u32) -> Result<Servers, Fault> {
     let bootstrap = server("servers.bootstrap", raw.servers.bootstrap.as_deref(), allow_remote)?;
     let ems = server("servers.ems", raw.servers.ems.as_deref(), allow_remote)?;
-    let embedded = embedded(&raw.servers.embedded, &ems, allow_remote)?;
+    let embedded = embedded(&raw.servers.embedded, &ems, allow_remote, shards)?;
     Ok(Servers { bootstrap, ems, embedded })
 }
 
@@ -172,7 +172,12 @@ fn server(key: &str, text: Option<&str>, allow_remote: bool) -> Result<ServerCho
     Ok(ServerChoice::External(uri))
 }
 
-fn embedded(raw: &RawEmbedded, ems: &ServerChoice, allow_remote: bool) -> Result<Embedded, Fault> {
+fn embedded(
+    raw: &RawEmbedded,
+    ems: &ServerChoice,
+    allow_remote: bool,
+    shards: u32,
+) -> Result<Embedded, Fault> {
     let listen = |name: &str, text: &Option<String>| {
         let key = format!("servers.embedded.{name}");
         let text = text.as_deref().unwrap_or("127.0.0.1:0");
@@ -204,7 +209,7 @@ fn embedded(raw: &RawEmbedded, ems: &ServerChoice, allow_remote: bool) -> Result
     // LwM2M Core, "Short Server ID": 0 and 65535 are reserved.
     let short_server_id =
         whole("servers.embedded.short_server_id", raw.short_server_id, 101, 1..=65_534)? as u16;
-    let workers = whole("servers.embedded.workers", raw.workers, 1, 1..=64)?;
+    let workers = whole("servers.embedded.workers", raw.workers, shards.clamp(1, 64).into(), 1..=64)?;
     Ok(Embedded { bootstrap_listen, ems_listen, short_server_id, workers })
 }
 
