@@ -127,6 +127,8 @@ impl BootstrapServer {
             match event {
                 coap::Event::Request(received) => self.requested(slot, received, now),
                 coap::Event::Response { message, .. } => self.answered(slot, &message, now),
+                // It belonged to a sequence that was started over.
+                coap::Event::Failed { why: coap::Failure::Abandoned, .. } => {}
                 coap::Event::Failed { .. } => self.failed(slot),
                 coap::Event::Noise(_) | coap::Event::Stat(_) => {}
             }
