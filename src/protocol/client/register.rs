@@ -79,10 +79,10 @@ impl Registration {
         let request = Message::request(Code::POST)
             .with_path(&["rd"])
             .with_content_format(ContentFormat::LINK)
-            .with_query(&format!("ep={endpoint}"))
-            .with_query(&format!("lt={}", self.lifetime))
-            .with_query(&format!("lwm2m={}", config.version))
-            .with_query(&format!("b={binding}"))
+            .with_parameter("ep", endpoint)
+            .with_parameter("lt", self.lifetime)
+            .with_parameter("lwm2m", config.version)
+            .with_parameter("b", binding)
             .with_payload(listing::registration(tree, config.version, manage::formats(config.version)));
         self.phase = Phase::Registering(self.exchange.request(request, now));
     }

@@ -70,6 +70,16 @@ impl Message {
         self
     }
 
+    /// With one more Uri-Query item `key=value`; at most 255 bytes (RFC 7252 §5.10).
+    pub fn with_parameter(mut self, key: &str, value: impl fmt::Display) -> Self {
+        use std::io::Write as _;
+        let mut item = Vec::with_capacity(32);
+        // Writing to a vector does not fail.
+        let _ = write!(item, "{key}={value}");
+        self.add(number::URI_QUERY, item);
+        self
+    }
+
     /// With these Location-Path segments after those it has; each at most 255 bytes (RFC 7252 §5.10).
     pub fn with_location(mut self, segments: &[&str]) -> Self {
         for segment in segments {
