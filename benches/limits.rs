@@ -29,7 +29,10 @@ fn main() {
     });
     if wanted("sessions") {
         println!("sessions (bootstrap + registration), {IN_FLIGHT} in flight, embedded servers");
-        println!("{:>10} {:>12} {:>14} {:>14} {:>9}", "meters", "sessions/s", "meter CPU", "server CPU", "trouble");
+        println!(
+            "{:>10} {:>12} {:>14} {:>14} {:>9}",
+            "meters", "sessions/s", "meter CPU", "server CPU", "trouble"
+        );
         let small = row(1_000, 200_000);
         let large = row(100_000, 200_000);
         if let Some(raw) = raw {

@@ -52,7 +52,8 @@ pub fn sessions(meters: u32, in_flight: u32, sessions: u64) -> Sessions {
         per_second: steady_rate(&points, done),
         client_cpu: outcome.health.cpu / done.max(1) as u32,
         server_cpu: server_cpu / done.max(1) as u32,
-        trouble: snapshot.failures.iter().map(|failure| failure.count).sum::<u64>() + snapshot.traffic.retransmitted,
+        trouble: snapshot.failures.iter().map(|failure| failure.count).sum::<u64>()
+            + snapshot.traffic.retransmitted,
     }
 }
 
@@ -60,9 +61,7 @@ pub fn sessions(meters: u32, in_flight: u32, sessions: u64) -> Sessions {
 fn steady_rate(points: &[(Instant, u64)], done: u64) -> f64 {
     let reached = |share: u64| points.iter().find(|(_, count)| *count >= done * share / 10);
     match (reached(1), reached(9)) {
-        (Some(from), Some(to)) if to.0 > from.0 => {
-            (to.1 - from.1) as f64 / to.0.since(from.0).as_secs_f64()
-        }
+        (Some(from), Some(to)) if to.0 > from.0 => (to.1 - from.1) as f64 / to.0.since(from.0).as_secs_f64(),
         _ => f64::NAN,
     }
 }
@@ -105,7 +104,8 @@ fn scenario_of(meters: u32) -> Scenario {
         "run.drain=\"0s\"".to_owned(),
     ];
     let overrides = Overrides { set: set.to_vec(), seed: Some(1) };
-    scenario::load(scenario::QUICKSTART_NAME, scenario::QUICKSTART, &overrides, cores).expect("a valid scenario")
+    scenario::load(scenario::QUICKSTART_NAME, scenario::QUICKSTART, &overrides, cores)
+        .expect("a valid scenario")
 }
 
 fn config_of(scenario: &Scenario, bootstrap: &ServerUri, clock: Clock, load: Load) -> FleetConfig {

@@ -245,7 +245,10 @@ impl Shard {
     }
 
     /// Waits for news or for the next deadline; an order that came meanwhile.
-    #[expect(clippy::await_holding_refcell_ref, reason = "no actor runs while the loop sleeps: only the loop speaks to them")]
+    #[expect(
+        clippy::await_holding_refcell_ref,
+        reason = "no actor runs while the loop sleeps: only the loop speaks to them"
+    )]
     async fn sleep(&mut self) -> io::Result<Option<Order>> {
         let arrival = self.feeder.next_at();
         let drain = self.drain.and_then(|drain| drain.next_at(self.shared.config.meters));

@@ -16,7 +16,9 @@ use crate::base::{Clock, Instant, Seed};
 use crate::meter::Remains;
 use crate::metrics::{MeterState, Phase, RequestKind, States, Totals};
 use crate::protocol::client;
-use crate::transport::{Gate, LocalAddresses, MeterSockets, MeterSocketsConfig, Numbering, UdpCounters, cores, pin_current_thread};
+use crate::transport::{
+    Gate, LocalAddresses, MeterSockets, MeterSocketsConfig, Numbering, UdpCounters, cores, pin_current_thread,
+};
 
 /// Between the shards' start and the first arrival, so that the first is not late.
 const HEAD_START: Duration = Duration::from_millis(100);
@@ -248,7 +250,8 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
     }
 
     async fn lead(mut self) -> Result<FleetOutcome, FleetError> {
-        let failed = |error: std::io::Error| FleetError::Environment(format!("cannot watch for signals: {error}"));
+        let failed =
+            |error: std::io::Error| FleetError::Environment(format!("cannot watch for signals: {error}"));
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
         let mut look = tokio::time::interval(LOOK_EVERY);

@@ -73,9 +73,11 @@ impl Accounts {
     fn consistent(&self) -> bool {
         let servers_paired =
             self.servers.iter().all(|(_, ssid)| ssid.is_some_and(|ssid| self.security_of(ssid).is_some()));
-        let securities_paired = self.securities.iter().filter(|(_, own, _)| !own).all(|(_, _, ssid)| {
-            ssid.is_some() && self.servers.iter().any(|(_, theirs)| theirs == ssid)
-        });
+        let securities_paired = self
+            .securities
+            .iter()
+            .filter(|(_, own, _)| !own)
+            .all(|(_, _, ssid)| ssid.is_some() && self.servers.iter().any(|(_, theirs)| theirs == ssid));
         servers_paired && securities_paired && self.first().is_some()
     }
 }

@@ -26,8 +26,7 @@ impl Session {
 
     /// Sends `POST /bs?ep=&pct=`. Servers exist that want `ep` first and nothing behind `pct`.
     pub(super) fn send_request(&mut self, endpoint: &str, config: &Config, now: Instant) {
-        let request =
-            Message::request(Code::POST).with_path(&["bs"]).with_query(&format!("ep={endpoint}"));
+        let request = Message::request(Code::POST).with_path(&["bs"]).with_query(&format!("ep={endpoint}"));
         let request = match config.preferred_format {
             Some(format) => request.with_query(&format!("pct={}", format.0)),
             None => request,

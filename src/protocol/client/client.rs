@@ -579,7 +579,9 @@ impl Client {
         match (event, link) {
             (coap::Event::Request(received), Link::Bootstrap) => self.bootstrap_command(received, now),
             (coap::Event::Request(received), Link::Server) => self.server_request(received, now),
-            (coap::Event::Response { message, .. }, Link::Bootstrap) => self.bootstrap_answered(&message, now),
+            (coap::Event::Response { message, .. }, Link::Bootstrap) => {
+                self.bootstrap_answered(&message, now)
+            }
             (coap::Event::Response { message, .. }, Link::Server) => self.server_answered(&message, now),
             (coap::Event::Failed { why, .. }, _) => self.server_request_failed(why, now),
             (coap::Event::Noise(noise), _) => self.tell(Event::Noise(noise)),

@@ -24,12 +24,7 @@ pub(super) fn operation(request: &Message) -> Option<Operation> {
 }
 
 /// Carries out a command and makes its answer.
-pub(super) fn execute(
-    operation: Operation,
-    request: &Message,
-    tree: &mut Tree,
-    version: Version,
-) -> Message {
+pub(super) fn execute(operation: Operation, request: &Message, tree: &mut Tree, version: Version) -> Message {
     if operation == Operation::Finish {
         return Message::response(finish(tree));
     }

@@ -77,9 +77,7 @@ pub(super) fn content_of(
     let single = entries.len() == 1 && entries[0].path == path;
     let format = accept.unwrap_or(if single { ContentFormat::TEXT } else { ContentFormat::TLV });
     match content::encode(format, path, &entries) {
-        Ok(payload) => {
-            Message::response(Code::CONTENT).with_content_format(format).with_payload(payload)
-        }
+        Ok(payload) => Message::response(Code::CONTENT).with_content_format(format).with_payload(payload),
         Err(_) => Message::response(Code::NOT_ACCEPTABLE),
     }
 }

@@ -33,9 +33,6 @@ mod event;
 mod manage;
 mod register;
 
-
-
-
 pub use account::bootstrap_account;
 pub use client::Client;
 pub use config::{Backoff, Config};

@@ -162,7 +162,8 @@ impl BootstrapServer {
         };
         let (Some(endpoint), Some(format)) = (endpoint, format) else {
             self.counters.refused += 1;
-            let refusal = if endpoint.is_none() { Code::BAD_REQUEST } else { Code::UNSUPPORTED_CONTENT_FORMAT };
+            let refusal =
+                if endpoint.is_none() { Code::BAD_REQUEST } else { Code::UNSUPPORTED_CONTENT_FORMAT };
             return Message::response(refusal);
         };
         let Some(peer) = self.peers.get(slot) else { return Message::response(Code::INTERNAL_SERVER_ERROR) };

@@ -80,9 +80,9 @@ impl Ems {
             (Code::POST, ["rd"]) => self.register(request, now),
             (Code::POST, ["rd", id]) => self.update(id, request, now),
             (Code::DELETE, ["rd", id]) => self.deregister(id),
-            (Code::GET, [".well-known", "core"]) => links(
-                b"</rd>;rt=\"core.rd\";ct=40,</rd-lookup/ep>;rt=\"core.rd-lookup-ep\";ct=40".to_vec(),
-            ),
+            (Code::GET, [".well-known", "core"]) => {
+                links(b"</rd>;rt=\"core.rd\";ct=40,</rd-lookup/ep>;rt=\"core.rd-lookup-ep\";ct=40".to_vec())
+            }
             (Code::GET, ["rd-lookup", "ep"]) => self.look_up(),
             (_, ["rd"] | ["rd", _] | ["rd-lookup", "ep"]) => Message::response(Code::METHOD_NOT_ALLOWED),
             _ => Message::response(Code::NOT_FOUND),

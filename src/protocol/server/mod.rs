@@ -10,9 +10,6 @@ mod ems;
 mod peers;
 mod registry;
 
-
-
-
 use std::net::{IpAddr, SocketAddr};
 
 use crate::base::Instant;

@@ -203,8 +203,14 @@ fn size_buffers(socket: &Socket, asked: Option<usize>) -> io::Result<ReceiveBuff
 mod tests {
     use super::*;
 
-    const PLAIN: Options =
-        Options { receive_buffer: None, reuse_port: false, loopback_only: false, tell_local: false, timestamps: true, open: 0 };
+    const PLAIN: Options = Options {
+        receive_buffer: None,
+        reuse_port: false,
+        loopback_only: false,
+        tell_local: false,
+        timestamps: true,
+        open: 0,
+    };
 
     #[test]
     fn errors_name_the_address_and_the_way_out() {

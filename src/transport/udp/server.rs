@@ -43,7 +43,14 @@ impl ServerConfig {
     /// Loopback only, alone at its port, 64 MiB of receive buffer, 65,536 datagrams waiting.
     pub fn new(clock: Clock) -> Self {
         let gate = Gate::default();
-        ServerConfig { gate, clock, receive_buffer: 64 << 20, queue_limit: 65_536, reuse_port: false, timestamps: true }
+        ServerConfig {
+            gate,
+            clock,
+            receive_buffer: 64 << 20,
+            queue_limit: 65_536,
+            reuse_port: false,
+            timestamps: true,
+        }
     }
 }
 

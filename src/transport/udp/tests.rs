@@ -320,8 +320,14 @@ fn listed_addresses_share_a_socket_for_each_port() {
     let free = || Echo::on("0.0.0.0:0", clock).address().port();
     let mut tally = Tally::default();
     let mut context = Context { clock, gate: Gate::default(), tally: &mut tally, poller: None };
-    let options =
-        Options { receive_buffer: None, reuse_port: false, loopback_only: true, tell_local: true, timestamps: true, open: 0 };
+    let options = Options {
+        receive_buffer: None,
+        reuse_port: false,
+        loopback_only: true,
+        tell_local: true,
+        timestamps: true,
+        open: 0,
+    };
     let mut lane = (0..20)
         .find_map(|_| {
             let port = free();
