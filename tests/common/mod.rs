@@ -2,7 +2,6 @@
 //! servers that misbehave on purpose.
 //!
 //! Nothing here waits for a while: it waits for a line, an end or a datagram, and gives up loudly.
-#![expect(clippy::allow_attributes, reason = "what a test binary leaves unused differs from one to the next")]
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
 pub mod process;
