@@ -10,9 +10,9 @@ use std::sync::LazyLock;
 use bootstorm::metrics::Stage;
 use bootstorm::report::{SCHEMA, StageFigures, recompute};
 use bootstorm::scenario::{self, Overrides};
-use serde_json::Value;
 use common::process::{Ended, bootstorm, small_run};
 use common::results::Report;
+use serde_json::Value;
 
 const METERS: u64 = 200;
 

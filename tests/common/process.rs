@@ -67,8 +67,7 @@ impl Invocation {
 
     /// Starts it.
     pub fn start(mut self) -> Process {
-        let spawned =
-            self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let spawned = self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.unwrap_or_else(|error| panic!("{:?}: {error}", self.command));
         let (sender, lines) = channel();
         read(child.stdout.take().expect("it is piped"), Stream::Out, sender.clone());
