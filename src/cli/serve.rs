@@ -47,8 +47,12 @@ pub(super) fn serve(args: ServeArgs) -> Result<(), RunError> {
     runtime.block_on(async {
         // First of all: whoever reads the URIs may stop the servers at once.
         let mut signals = Signals::watch().map_err(no_signals)?;
-        let servers = Embedded::start(scenario.both_servers(clock))
-            .map_err(|error| RunError::environment(error.to_string(), PORT_HELP))?;
+        let mut config = scenario.both_servers(clock);
+        // Other tokens and locations than at the last start, or devices that stayed on would take this
+        // server's first messages for that one's, and their locations for good.
+        config.seed = config.seed.child("start", clock.origin_unix().as_nanos() as u64);
+        let servers =
+            Embedded::start(config).map_err(|error| RunError::environment(error.to_string(), PORT_HELP))?;
         print(&uris(&scenario, &servers))?;
         let mut lines = tokio::time::interval(LINE_EVERY);
         lines.tick().await;

@@ -38,7 +38,7 @@ impl Ems {
     pub fn new(config: EmsConfig, seed: Seed) -> Self {
         Ems {
             peers: Peers::new(config.transmission, config.max_peers, seed),
-            registry: Registry::new(),
+            registry: Registry::new(seed.child("registry", 0)),
             counters: EmsCounters::default(),
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use crate::base::{Instant, Wheel};
+use crate::base::{Instant, Seed, Wheel};
 
 /// How long after its lifetime a registration is still kept: a device that updates at the last moment,
 /// and whose Update has to be sent again, is not to be thrown out (EXCHANGE_LIFETIME would be generous;
@@ -38,10 +38,14 @@ pub(super) struct Registry {
     by_name: FxHashMap<Arc<str>, u32>,
     expiry: Wheel,
     due: Vec<u32>,
+    /// The generation each place begins with: another one at each start of a server, so that a location
+    /// of an earlier one does not lead to somebody else's registration.
+    first_generation: u32,
 }
 
 impl Registry {
-    pub(super) fn new() -> Self {
+    /// An empty registry; location IDs are told from those of other registries by `seed`.
+    pub(super) fn new(seed: Seed) -> Self {
         Registry {
             places: Vec::new(),
             generations: Vec::new(),
@@ -50,6 +54,7 @@ impl Registry {
             by_name: FxHashMap::default(),
             expiry: Wheel::new(Instant::ZERO),
             due: Vec::new(),
+            first_generation: seed.rng().next_u64() as u32,
         }
     }
 
@@ -68,7 +73,7 @@ impl Registry {
         }
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push(None);
-            self.generations.push(0);
+            self.generations.push(self.first_generation);
             (self.places.len() - 1) as u32
         });
         let generation = self.generations[place as usize];
@@ -175,4 +180,20 @@ impl Registry {
 /// At most sixteen ASCII characters, as small devices expect.
 fn location_id(place: u32, generation: u32) -> String {
     format!("{:x}", (u64::from(generation) << 32) | u64::from(place))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_leads_nowhere_after_the_server_was_started_again() {
+        let mut first = Registry::new(Seed(1));
+        let mut second = Registry::new(Seed(2));
+        let (old, _) = first.register("a", 60, Instant::ZERO);
+        let (new, _) = second.register("b", 60, Instant::ZERO);
+        assert!(old.len() <= 16 && new.len() <= 16, "{old}, {new}");
+        assert!(!second.update(&old, None, Instant::ZERO) && !second.deregister(&old));
+        assert!(second.update(&new, None, Instant::ZERO) && second.deregister(&new));
+    }
 }
