@@ -35,7 +35,7 @@
 //! ```text
 //! main -> cli -+-> report    -> metrics
 //!              +-> scenario  -> the configurations of {protocol, meter, fleet, servers, transport},
-//!              |               protocol's words for them (URIs, versions), transport::cores
+//!              |               protocol's words for them (URIs, versions)
 //!              +-> servers   -> protocol, transport
 //!              +-> fleet     -> meter, metrics, transport, protocol::client::Config
 //!                               meter -> protocol, metrics

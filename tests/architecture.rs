@@ -28,8 +28,7 @@ const ARROWS: [(&str, &str); 20] = [
     ("fleet", "base meter metrics protocol::client transport"),
     ("servers", "base protocol transport"),
     ("sim", "base faults fleet::arrivals fleet::endpoint fleet::plan meter metrics protocol"),
-    // All but base for their configurations, which a scenario is resolved into, and the words in them; and
-    // transport::cores, since threads stay on their cores where there are enough.
+    // All but base for their configurations, which a scenario is resolved into, and the words in them.
     ("scenario", "base fleet meter protocol servers transport"),
     // It is handed everything it needs, so it knows neither scenarios nor servers.
     ("report", "base metrics"),

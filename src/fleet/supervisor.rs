@@ -42,7 +42,7 @@ pub struct FleetConfig {
     pub clock: Clock,
     /// Which destinations are allowed.
     pub gate: Gate,
-    /// Whether each shard stays on a core of its own.
+    /// Whether each shard stays on a core of its own, if there are enough.
     pub pin: bool,
     /// Where meters send from on a real network.
     pub local: Option<LocalAddresses>,
@@ -217,7 +217,10 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
         };
         let targets = targets.clone();
         let cores = cores();
-        let core = cores.get(number as usize).copied().filter(|_| self.config.pin);
+        let core = cores
+            .get(number as usize)
+            .copied()
+            .filter(|_| self.config.pin && plan.shards() as usize <= cores.len());
         let (orders, inbox) = mpsc::unbounded_channel();
         let arbiter = Arbiter::new();
         let begun = arbiter.spawn_fn(move || {

@@ -12,7 +12,7 @@ use crate::protocol::coap::ContentFormat;
 use crate::protocol::lwm2m::ServerUri;
 use crate::protocol::server::{Account, BootstrapConfig, EmsConfig, RetryTerms, WriteLevel};
 use crate::servers::EmbeddedConfig;
-use crate::transport::{Gate, LocalAddresses, cores};
+use crate::transport::{Gate, LocalAddresses};
 
 /// Peers an embedded server remembers beyond one for each meter: room for strangers.
 const SPARE_PEERS: usize = 100_000;
@@ -38,7 +38,7 @@ impl Scenario {
         EmbeddedConfig {
             bootstrap: both.bootstrap.filter(|_| self.servers.bootstrap.is_embedded()),
             ems: both.ems.filter(|_| self.servers.ems.is_embedded()),
-            pin: self.pin(),
+            pin: true,
             ..both
         }
     }
@@ -107,7 +107,7 @@ impl Scenario {
             seed,
             clock,
             gate: self.gate(),
-            pin: self.pin(),
+            pin: true,
             local: (!local.addresses.is_empty()).then_some(local),
             targets,
             load: Load::Open,
@@ -116,12 +116,6 @@ impl Scenario {
             drain: self.run.drain.duration(),
             sabotage: Vec::new(),
         }
-    }
-
-    /// Whether threads stay on their cores: as long as there is a core for each shard. A shard and its
-    /// servers' workers then share one, and a datagram never crosses to another.
-    fn pin(&self) -> bool {
-        self.run.shards as usize <= cores().len()
     }
 
     /// Which destinations are allowed.

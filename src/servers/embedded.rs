@@ -24,7 +24,7 @@ pub struct EmbeddedConfig {
     pub ems: Option<(SocketAddr, EmsConfig)>,
     /// Threads of each server. The kernel gives each of them its part of the peers.
     pub workers: u32,
-    /// Whether each thread stays on a core: the n-th of each server on the n-th core, as the shards do.
+    /// Whether each thread stays on a core, the n-th on the n-th, as the shards do, if there are enough.
     pub pin: bool,
     /// Which peers may be answered.
     pub gate: Gate,
@@ -244,8 +244,9 @@ impl Thread {
     fn start(number: usize, crew: Vec<Box<dyn Seat>>, config: &EmbeddedConfig) -> Result<Self, ServersError> {
         let shared = Arc::new(Shared::default());
         let waker = crew[0].waker();
-        let cores = if config.pin { cores() } else { Vec::new() };
-        let core = (!cores.is_empty()).then(|| cores[number % cores.len()]);
+        let cores = cores();
+        let core =
+            cores.get(number).copied().filter(|_| config.pin && config.workers as usize <= cores.len());
         let (clock, own) = (config.clock, shared.clone());
         let work = move || {
             core.map(pin_current_thread);
