@@ -1,6 +1,6 @@
 //! A hierarchical hashed timing wheel (Varghese and Lauck, 1987) with one timer per dense id.
 //!
-//! Time is cut into ticks of 2^18 ns (about 262 µs). An armed id hangs in one of six levels of 256
+//! Time is cut into ticks of 2^16 ns (about 66 µs). An armed id hangs in one of six levels of 256
 //! slots: level 0 has a slot per tick, each level above a slot per whole turn of the level below. The
 //! level is the highest group of 8 bits in which the id's tick differs from the tick the wheel stands
 //! at, so within a level the slots lie in time order, everything in a lower level is due before
@@ -8,9 +8,9 @@
 //! reaches a slot of a higher level, its ids are hung anew, each further down.
 //!
 //! ```text
-//! level 2   |- 17 s -|- 17 s -| ..   256 slots: 73 min
-//! level 1   |67 ms|67 ms| ..         256 slots: 17 s
-//! level 0   |262 µs| ..              256 slots: 67 ms
+//! level 2   |-4.3 s -|-4.3 s -| ..   256 slots: 18 min
+//! level 1   |17 ms|17 ms| ..         256 slots: 4.3 s
+//! level 0   |66 µs| ..               256 slots: 17 ms
 //! ```
 //!
 //! Slots are doubly linked lists threaded through one vector of 16 bytes per id, so arming, moving and
@@ -19,10 +19,10 @@
 use super::Instant;
 
 /// A tick is `1 << TICK_BITS` nanoseconds.
-const TICK_BITS: u32 = 18;
+const TICK_BITS: u32 = 16;
 const SLOT_BITS: u32 = 8;
 const SLOTS: usize = 1 << SLOT_BITS;
-/// 6 x 8 bits of ticks and 18 bits within a tick are more than the 64 bits of an instant.
+/// 6 x 8 bits of ticks and 16 bits within a tick are the 64 bits of an instant.
 const LEVELS: usize = 6;
 /// No id: the end of a list.
 const NONE: u32 = u32::MAX;
