@@ -113,12 +113,12 @@ impl Meter {
 
     /// A datagram came in.
     pub fn handle_input(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) -> Option<NoiseKind> {
-        let link = if Some(from) == self.server {
-            Link::Server
-        } else if Some(from) == self.bootstrap_server {
-            Link::Bootstrap
-        } else {
-            return Some(NoiseKind::UnknownSource);
+        let link = match (Some(from) == self.bootstrap_server, Some(from) == self.server) {
+            (true, false) => Link::Bootstrap,
+            (false, true) => Link::Server,
+            // Both servers behind one address.
+            (true, true) => self.client.link_of(datagram),
+            (false, false) => return Some(NoiseKind::UnknownSource),
         };
         self.client.handle_input(link, datagram, now);
         None
@@ -137,7 +137,11 @@ impl Meter {
 
     /// Nothing can be sent to this address.
     pub fn handle_unsendable(&mut self, to: SocketAddr, why: Unreachable, now: Instant) {
-        let link = if Some(to) == self.server { Link::Server } else { Link::Bootstrap };
+        let link = match (Some(to) == self.bootstrap_server, Some(to) == self.server) {
+            (true, true) => self.client.link_of(&[]),
+            (false, true) => Link::Server,
+            _ => Link::Bootstrap,
+        };
         self.handle_unreachable(link, why, now);
     }
 

@@ -11,6 +11,12 @@ pub(super) struct Session {
     pub exchange: Exchange,
     /// The Bootstrap-Request, until it is answered.
     pub request: Option<Handle>,
+    /// When the Bootstrap-Request was sent.
+    pub requested: Instant,
+    /// Whether a command has come.
+    pub commanded: bool,
+    /// Whether the last command was a Finish that was answered with 4.06.
+    pub inconsistent: bool,
     /// When the device last gave the word to the Bootstrap-Server: a command's latency counts from here.
     pub answered: Instant,
     /// Without a further command until here, the bootstrap has failed.
@@ -21,7 +27,16 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(exchange: Exchange, saved: Tree, now: Instant) -> Self {
-        Session { exchange, request: None, answered: now, deadline: Instant::FAR, saved }
+        Session {
+            exchange,
+            request: None,
+            requested: now,
+            commanded: false,
+            inconsistent: false,
+            answered: now,
+            deadline: Instant::FAR,
+            saved,
+        }
     }
 
     /// Sends `POST /bs?ep=&pct=`. Servers exist that want `ep` first and nothing behind `pct`.
@@ -32,6 +47,7 @@ impl Session {
             None => request,
         };
         self.request = Some(self.exchange.request(request, now));
+        self.requested = now;
         self.answered = now;
     }
 
@@ -53,9 +69,18 @@ pub(super) struct Farewell {
 }
 
 impl Farewell {
-    /// Whether `datagram` is the Finish that `answer` answered: the same message ID (RFC 7252 §4.5).
+    /// Whether `datagram` is the Finish that `answer` answered: a confirmable POST with the same message
+    /// ID (RFC 7252 §4.5).
     pub(super) fn answers(&self, datagram: &[u8]) -> bool {
-        const MESSAGE_ID: std::ops::Range<usize> = 2..4;
-        datagram.get(MESSAGE_ID).is_some_and(|mid| self.answer.get(MESSAGE_ID) == Some(mid))
+        const TYPE: u8 = 0b0011_0000;
+        match (datagram, &*self.answer) {
+            ([first, code, id @ ..], [_, _, answered @ ..]) => {
+                first & TYPE == 0
+                    && *code == Code::POST.0
+                    && id.len() >= 2
+                    && id.get(..2) == answered.get(..2)
+            }
+            _ => false,
+        }
     }
 }

@@ -109,9 +109,9 @@ impl Client {
             // Nobody knows the device yet or any more: nothing to take back.
             State::Off | State::HoldOff | State::BootstrapBackoff | State::RegistrationBackoff => self.stop(),
             // The answer may still come, and then there is something to take back.
-            State::Registering | State::Updating => {}
+            State::Registering | State::Updating if self.in_flight().is_some() => {}
             State::Registered => self.deregister(now),
-            State::Bootstrapping => self.stop(),
+            State::Bootstrapping | State::Registering | State::Updating => self.stop(),
             State::Deregistering | State::Deregistered | State::Stopped | State::Failed => {}
         }
     }
@@ -143,14 +143,25 @@ impl Client {
     pub fn handle_open_failed(&mut self, link: Link, now: Instant) {
         match link {
             Link::Bootstrap => self.bootstrap_failed(Failure::Unreachable, now),
-            Link::Server => match &mut self.registration {
-                Some(registration) if registration.exchange.in_flight() > 0 => {
-                    registration.exchange.abandon_all();
-                    self.drain(link, now);
+            Link::Server => {
+                let Some(registration) = &mut self.registration else { return };
+                match registration.phase {
+                    Phase::Connecting => self.registration_failed(Failure::Unreachable, now),
+                    _ if registration.exchange.in_flight() > 0 => {
+                        registration.exchange.abandon_all();
+                        self.drain(link, now);
+                    }
+                    // An answer to the server could not be sent: it will ask again, and knows the device.
+                    _ => self.tell(Event::Failed(Failure::Unreachable)),
                 }
-                _ => self.registration_failed(Failure::Unreachable, now),
-            },
+            }
         }
+    }
+
+    /// Which link a datagram belongs to where both lead to the same address: the one a session is on.
+    pub fn link_of(&self, datagram: &[u8]) -> Link {
+        let awaited = self.farewell.as_ref().is_some_and(|farewell| farewell.answers(datagram));
+        if self.bootstrap.is_some() || awaited { Link::Bootstrap } else { Link::Server }
     }
 
     /// A datagram came in on `link`.
@@ -176,9 +187,9 @@ impl Client {
 
     /// Time has passed: does whatever is due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if let Some(due) = self.wake.filter(|&due| due <= now) {
+        if self.wake.is_some_and(|due| due <= now) {
             self.wake = None;
-            self.connect_bootstrap(due, now);
+            self.connect_bootstrap(now);
         }
         if self.farewell.as_ref().is_some_and(|farewell| farewell.until <= now) {
             self.farewell = None;
@@ -186,7 +197,8 @@ impl Client {
         if let Some(session) = &mut self.bootstrap {
             session.exchange.handle_timeout(now);
             if session.deadline <= now {
-                self.bootstrap_failed(Failure::NoFinish, now);
+                let why = if session.inconsistent { Failure::Inconsistent } else { Failure::NoFinish };
+                self.bootstrap_failed(why, now);
             }
             self.drain(Link::Bootstrap, now);
         }
@@ -237,7 +249,7 @@ impl Client {
     /// Bootstrap-Server.
     fn decide(&mut self, due: Instant, now: Instant) {
         if account::first_server(&self.tree).is_some() {
-            self.connect_server(due, now);
+            self.connect_server(due);
         } else {
             self.need_bootstrap(due, now);
         }
@@ -250,7 +262,7 @@ impl Client {
         self.bootstrap_due = due;
         let hold_off = account::hold_off(&self.tree, instance);
         if hold_off.is_zero() {
-            return self.connect_bootstrap(due, now);
+            return self.connect_bootstrap(now);
         }
         self.enter(State::HoldOff);
         self.wake = Some(due + hold_off);
@@ -263,7 +275,7 @@ impl Client {
 
     // ----- bootstrap ------------------------------------------------------------------------------
 
-    fn connect_bootstrap(&mut self, _due: Instant, now: Instant) {
+    fn connect_bootstrap(&mut self, now: Instant) {
         let uri = account::bootstrap_server(&self.tree)
             .and_then(|instance| account::uri(&self.tree, instance))
             .and_then(|uri| uri.parse::<ServerUri>().ok());
@@ -283,8 +295,12 @@ impl Client {
 
     fn bootstrap_answered(&mut self, answer: &Message, now: Instant) {
         let Some(session) = &mut self.bootstrap else { return };
-        let since = std::mem::replace(&mut session.answered, now);
+        let since = session.requested;
         session.request = None;
+        // A command may have overtaken the answer: then the word went back and forth since.
+        if !session.commanded {
+            session.answered = now;
+        }
         session.heard(&self.config.transmission, now);
         self.tell(Event::Request { kind: RequestKind::BootstrapRequest, fate: Fate::Answered });
         if answer.code() == Code::CHANGED {
@@ -303,17 +319,17 @@ impl Client {
         };
         let answer = commands::execute(operation, &received.message, &mut self.tree, self.config.version);
         let since = std::mem::replace(&mut session.answered, now);
-        let code = answer.code();
+        session.commanded = true;
+        let success = answer.code().is_success();
+        // The server may put right what does not fit together, and come to Finish again.
+        session.inconsistent = operation == Operation::Finish && !success;
         let repeated = received.repeated;
         session.exchange.respond(received, answer, now);
-        if !repeated {
+        if success && !repeated {
             self.tell(Event::Completed { stage: Stage::Command(operation), since });
         }
-        if operation == Operation::Finish {
-            match code {
-                Code::CHANGED => self.finished(now),
-                _ => self.tell(Event::Failed(Failure::Inconsistent)),
-            }
+        if success && operation == Operation::Finish {
+            self.finished(now);
         }
     }
 
@@ -340,9 +356,8 @@ impl Client {
             let until = now + self.config.transmission.exchange_lifetime();
             Box::new(Farewell { answer: answer.into(), until })
         });
-        self.bootstrap_failures = 0;
         self.tell(Event::Completed { stage: Stage::Bootstrap, since: self.bootstrap_due });
-        self.connect_server(now, now);
+        self.connect_server(now);
     }
 
     fn bootstrap_failed(&mut self, failure: Failure, now: Instant) {
@@ -356,6 +371,12 @@ impl Client {
         if self.leaving {
             return self.stop();
         }
+        self.back_off(now);
+    }
+
+    /// Waits before the next bootstrap; longer each time until a registration succeeds, so that a server
+    /// that hands out what leads nowhere is not asked for it all the time.
+    fn back_off(&mut self, now: Instant) {
         self.bootstrap_failures = self.bootstrap_failures.saturating_add(1);
         let unit = self.rng.unit();
         let wait = self.config.bootstrap_backoff.wait(self.bootstrap_failures.into(), unit);
@@ -365,7 +386,7 @@ impl Client {
 
     // ----- registration ---------------------------------------------------------------------------
 
-    fn connect_server(&mut self, due: Instant, _now: Instant) {
+    fn connect_server(&mut self, due: Instant) {
         let Some(account) = account::first_server(&self.tree) else {
             return self.give_up(Failure::NoAccount);
         };
@@ -431,6 +452,7 @@ impl Client {
         if !registration.registered(answer, now) {
             return self.registration_failed(Failure::NoLocation, now);
         }
+        self.bootstrap_failures = 0;
         self.tell(Event::Completed { stage: Stage::Registration, since });
         if !self.onboarded {
             self.onboarded = true;
@@ -513,7 +535,8 @@ impl Client {
             }
             Verdict::Bootstrap if account::bootstrap_server(&self.tree).is_some() => {
                 self.registration = None;
-                self.need_bootstrap(now, now);
+                self.bootstrap_due = now;
+                self.back_off(now);
             }
             Verdict::Bootstrap | Verdict::GiveUp => {
                 self.registration = None;
@@ -546,7 +569,7 @@ impl Client {
         let Some(registration) = &mut self.registration else { return };
         match registration.phase {
             Phase::Registered(_) | Phase::Updating(_) | Phase::Deregistering(_) => {
-                let answer = manage::answer(&received.message, &self.tree, self.config.version);
+                let answer = manage::answer(&received.message, &self.tree);
                 registration.exchange.respond(received, answer, now);
             }
             // LwM2M Core §6.2.1: until Register is answered, requests of the server are ignored.

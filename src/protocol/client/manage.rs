@@ -7,7 +7,7 @@ use crate::protocol::lwm2m::{Entry, Path, Tree, Version, objects};
 const SECURITY: u16 = 0;
 
 /// Answers a request of the server the device is registered with.
-pub(super) fn answer(request: &Message, tree: &Tree, version: Version) -> Message {
+pub(super) fn answer(request: &Message, tree: &Tree) -> Message {
     let Some(path) = Path::from_segments(request.path()) else {
         // LwM2M Transport §6.4: a path that is none of ours is a method not allowed there.
         return Message::response(Code::METHOD_NOT_ALLOWED);
@@ -20,7 +20,7 @@ pub(super) fn answer(request: &Message, tree: &Tree, version: Version) -> Messag
         Code::GET if path == Path::ROOT => Message::response(Code::METHOD_NOT_ALLOWED),
         Code::GET if !exists(tree, path) => Message::response(Code::NOT_FOUND),
         Code::GET if request.accept() == Some(ContentFormat::LINK) => discover(path, tree),
-        Code::GET => read(path, request.accept(), tree, version),
+        Code::GET => read(path, request.accept(), tree),
         _ => Message::response(Code::METHOD_NOT_ALLOWED),
     }
 }
@@ -44,7 +44,7 @@ fn declared_executable(path: Path) -> bool {
     }
 }
 
-fn read(path: Path, accept: Option<ContentFormat>, tree: &Tree, _version: Version) -> Message {
+fn read(path: Path, accept: Option<ContentFormat>, tree: &Tree) -> Message {
     if path.ids().len() >= 3 && !readable(path) {
         return Message::response(Code::METHOD_NOT_ALLOWED);
     }

@@ -132,3 +132,61 @@ fn stragglers(world: &World) -> String {
         world.meters().map(|meter| meter.state()).filter(|state| *state != MeterState::Registered).collect();
     format!("not registered: {states:?}")
 }
+
+#[test]
+fn a_server_that_refuses_everybody_is_not_stormed() {
+    // One try in a sequence, so that every refusal leads back to the Bootstrap-Server.
+    let retry = RetryTerms {
+        count: 1,
+        timer: Duration::from_secs(1),
+        sequence_delay: Duration::from_secs(1),
+        sequence_count: 1,
+    };
+    let setup = Setup { retry: Some(retry), ..Setup::default() };
+    let mut world = setup.deserted();
+    world.set_bootstrap_server(Some(setup.bootstrap_server()));
+    answer_everything(&mut world, World::EMS, Code::NOT_FOUND, 6);
+    // 10, 20, 40, 80, 160 s, each up to half as long again.
+    assert!((310..=465).contains(&world.now().since_origin().as_secs()), "{:?}", world.now());
+}
+
+#[test]
+fn a_command_that_overtakes_the_answer_spoils_no_figure() {
+    let link = LinkFaults { delay: Duration::from_millis(10), ..LinkFaults::default() };
+    let mut world = Setup { link, ..Setup::default() }.world();
+    // The 2.04 to the Bootstrap-Request: the Discover comes without it.
+    world.drop_nth(Direction::ToMeter, 0);
+    assert!(world.run_until(Instant::from_secs(30), all_registered));
+    // The whole bootstrap went through meanwhile: the request was answered in effect, not in form.
+    assert_eq!(latencies(&world, Stage::BootstrapDiscover), [Duration::from_millis(20)]);
+    assert_eq!(latencies(&world, Stage::BootstrapDelete), [Duration::from_millis(20)]);
+    requests_balance(&world);
+}
+
+#[test]
+fn a_late_answer_is_timed_from_its_request() {
+    let link = LinkFaults { delay: Duration::from_millis(10), ..LinkFaults::default() };
+    let mut world = Setup { link, ..Setup::default() }.world();
+    world.drop_nth(Direction::ToMeter, 0);
+    // And the Delete, so that the request is sent again, and answered, before the bootstrap is over.
+    world.drop_nth(Direction::ToMeter, 2);
+    assert!(world.run_until(Instant::from_secs(60), all_registered));
+    let request = latencies(&world, Stage::BootstrapRequest);
+    assert_eq!(request.len(), 1, "{request:?}");
+    assert!((2..=4).contains(&request[0].as_secs()), "{request:?}");
+    requests_balance(&world);
+}
+
+#[test]
+fn one_address_for_both_servers_does_not_confuse_a_meter() {
+    use crate::protocol::client::Link;
+    let mut world = Setup::default().world();
+    assert_eq!(world.meter(0).client().link_of(&[]), Link::Server);
+    world.record();
+    assert!(world.run_until(Instant::from_secs(1), all_registered));
+    let client = world.meter(0).client();
+    let finish =
+        world.recorded().iter().rev().find(|bytes| bytes[1] == Code::POST.0 && bytes.ends_with(b"\xb2bs"));
+    assert_eq!(client.link_of(finish.expect("a Finish was sent")), Link::Bootstrap);
+    assert_eq!(client.link_of(&[0x60, 0x44, 0, 1]), Link::Server);
+}
