@@ -4,12 +4,14 @@
 use std::time::Duration;
 
 use super::account::{Account, Terms};
+use super::client::Client;
 use super::config::Config;
+use super::event::{Event, Failure, Fate, Link, Output, RequestKind, Stage, State};
 use super::{account, manage};
 use crate::base::Instant;
-use crate::protocol::coap::{Code, ContentFormat, Exchange, Handle, Message};
+use crate::protocol::coap::{self, Code, ContentFormat, Exchange, Handle, Message};
 use crate::protocol::content::listing;
-use crate::protocol::lwm2m::{Tree, Version};
+use crate::protocol::lwm2m::{ServerUri, Tree, Version};
 
 /// One registration, from the account it is made from to the location the server gave it.
 pub(super) struct Registration {
@@ -164,6 +166,202 @@ impl Registration {
         match self.phase {
             Phase::Waiting(at) | Phase::Registered(at) => (at < Instant::FAR).then_some(at),
             _ => None,
+        }
+    }
+}
+
+/// How a device keeps its registration.
+impl Client {
+    pub(super) fn connect_server(&mut self, due: Instant) {
+        let Some(account) = account::first_server(&self.tree) else {
+            return self.give_up(Failure::NoAccount);
+        };
+        let uri = account::uri(&self.tree, account.security).and_then(|uri| uri.parse::<ServerUri>().ok());
+        let Some(uri) = uri else { return self.give_up(Failure::ServerUri) };
+        let exchange = Exchange::new(self.config.transmission.clone(), self.child_rng());
+        self.registration = Some(Box::new(Registration::new(account, exchange, due)));
+        self.enter(State::Registering);
+        self.out.push_back(Output::Open { link: Link::Server, uri });
+    }
+
+    pub(super) fn register(&mut self, now: Instant) {
+        let Some(registration) = &mut self.registration else { return };
+        registration.register(&self.endpoint, &self.tree, &self.config, now);
+        self.tell(Event::Request { kind: RequestKind::Register, fate: Fate::Sent });
+    }
+
+    /// A registration's own timer has run out: try again, or refresh.
+    pub(super) fn registration_due(&mut self, due: Instant, now: Instant) {
+        let Some(registration) = &mut self.registration else { return };
+        match registration.phase {
+            Phase::Waiting(_) => {
+                registration.due = due;
+                self.enter(State::Registering);
+                self.register(now);
+            }
+            Phase::Registered(_) => {
+                registration.update(due, now);
+                self.tell(Event::Request { kind: RequestKind::Update, fate: Fate::Sent });
+                self.enter(State::Updating);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn server_answered(&mut self, answer: &Message, now: Instant) {
+        let Some(registration) = &mut self.registration else { return };
+        let since = registration.due;
+        match registration.phase {
+            Phase::Registering(_) => self.register_answered(answer, since, now),
+            Phase::Updating(_) => self.update_answered(answer, since, now),
+            Phase::Deregistering(_) => {
+                self.tell(Event::Request { kind: RequestKind::Deregister, fate: Fate::Answered });
+                if answer.code() == Code::DELETED {
+                    self.tell(Event::Completed { stage: Stage::Deregistration, since });
+                } else {
+                    let refused = Failure::Refused(RequestKind::Deregister, answer.code());
+                    self.tell(Event::Failed(refused));
+                }
+                self.left();
+            }
+            Phase::Connecting | Phase::Waiting(_) | Phase::Registered(_) => {}
+        }
+    }
+
+    fn register_answered(&mut self, answer: &Message, since: Instant, now: Instant) {
+        self.tell(Event::Request { kind: RequestKind::Register, fate: Fate::Answered });
+        if answer.code() != Code::CREATED {
+            let refused = Failure::Refused(RequestKind::Register, answer.code());
+            return self.registration_failed(refused, now);
+        }
+        let Some(registration) = &mut self.registration else { return };
+        if !registration.registered(answer, now) {
+            return self.registration_failed(Failure::NoLocation, now);
+        }
+        self.bootstrap_failures = 0;
+        self.tell(Event::Completed { stage: Stage::Registration, since });
+        if !self.onboarded {
+            self.onboarded = true;
+            self.tell(Event::Completed { stage: Stage::Onboarding, since: self.planned });
+        }
+        self.enter(State::Registered);
+        if self.leaving {
+            self.deregister(now);
+        }
+    }
+
+    fn update_answered(&mut self, answer: &Message, since: Instant, now: Instant) {
+        self.tell(Event::Request { kind: RequestKind::Update, fate: Fate::Answered });
+        let Some(registration) = &mut self.registration else { return };
+        if answer.code() == Code::CHANGED {
+            registration.schedule_update(now);
+            self.tell(Event::Completed { stage: Stage::Update, since });
+            self.enter(State::Registered);
+            if self.leaving {
+                self.deregister(now);
+            }
+        } else {
+            self.tell(Event::Failed(Failure::Refused(RequestKind::Update, answer.code())));
+            self.register_again(now);
+        }
+    }
+
+    /// The server does not know the device any more (4.04 on Update, or silence): Register anew
+    /// (LwM2M Core §6.2.2).
+    fn register_again(&mut self, now: Instant) {
+        if self.leaving {
+            return self.stop();
+        }
+        if let Some(registration) = &mut self.registration {
+            registration.due = now;
+        }
+        self.enter(State::Registering);
+        self.register(now);
+    }
+
+    pub(super) fn server_request_failed(&mut self, why: coap::Failure, now: Instant) {
+        let Some(kind) = self.in_flight() else { return };
+        let (fate, failure) = match why {
+            coap::Failure::Timeout => (Fate::TimedOut, Failure::TimedOut(kind)),
+            coap::Failure::Reset => (Fate::Reset, Failure::Reset(kind)),
+            // Only a link that turns out to lead nowhere makes this device abandon a request.
+            coap::Failure::Abandoned => (Fate::Abandoned, Failure::Unreachable),
+            coap::Failure::Blockwise(code) => (Fate::Answered, Failure::Refused(kind, code)),
+        };
+        self.tell(Event::Request { kind, fate });
+        match kind {
+            RequestKind::BootstrapRequest => {
+                if let Some(session) = &mut self.bootstrap {
+                    session.request = None;
+                }
+                self.bootstrap_failed(failure, now);
+            }
+            RequestKind::Register => self.registration_failed(failure, now),
+            RequestKind::Update => {
+                self.tell(Event::Failed(failure));
+                self.register_again(now);
+            }
+            RequestKind::Deregister => {
+                self.tell(Event::Failed(failure));
+                self.left();
+            }
+        }
+    }
+
+    pub(super) fn registration_failed(&mut self, failure: Failure, now: Instant) {
+        self.tell(Event::Failed(failure));
+        if self.leaving {
+            return self.stop_registering();
+        }
+        let Some(registration) = &mut self.registration else { return };
+        match registration.failed(&self.tree, self.config.version) {
+            Verdict::RetryAfter(wait) => {
+                registration.phase = Phase::Waiting(now + wait);
+                self.enter(State::RegistrationBackoff);
+            }
+            Verdict::Bootstrap if account::bootstrap_server(&self.tree).is_some() => {
+                self.registration = None;
+                self.bootstrap_due = now;
+                self.back_off(now);
+            }
+            Verdict::Bootstrap | Verdict::GiveUp => {
+                self.registration = None;
+                self.enter(State::Failed);
+            }
+        }
+    }
+
+    fn stop_registering(&mut self) {
+        self.registration = None;
+        self.stop();
+    }
+
+    pub(super) fn deregister(&mut self, now: Instant) {
+        let Some(registration) = &mut self.registration else { return };
+        registration.deregister(now);
+        self.tell(Event::Request { kind: RequestKind::Deregister, fate: Fate::Sent });
+        self.enter(State::Deregistering);
+        self.drain(Link::Server, now);
+    }
+
+    /// The De-register has ended, however: its outcome is ignored (LwM2M Core §6.2.3).
+    fn left(&mut self) {
+        self.registration = None;
+        self.farewell = None;
+        self.enter(State::Deregistered);
+    }
+
+    pub(super) fn server_request(&mut self, received: coap::Received, now: Instant) {
+        let Some(registration) = &mut self.registration else { return };
+        match registration.phase {
+            Phase::Registered(_) | Phase::Updating(_) | Phase::Deregistering(_) => {
+                let answer = manage::answer(&received.message, &self.tree);
+                registration.exchange.respond(received, answer, now);
+            }
+            // LwM2M Core §6.2.1: until Register is answered, requests of the server are ignored.
+            Phase::Connecting | Phase::Registering(_) | Phase::Waiting(_) => {
+                registration.exchange.ignore(received);
+            }
         }
     }
 }
