@@ -193,20 +193,20 @@ impl<C: Default + Send + 'static> Running<C> {
         count: fn(&S, bool) -> C,
         crews: &mut [Vec<Box<dyn Seat>>],
     ) -> Result<Self, ServersError> {
-        let socket = ServerConfig {
-            gate: config.gate,
-            reuse_port: crews.len() > 1,
-            timestamps: false,
-            ..ServerConfig::new(config.clock)
-        };
+        let refused = |error| ServersError::Listen { server: name, error };
+        let alone = ServerConfig { gate: config.gate, timestamps: false, ..ServerConfig::new(config.clock) };
         let mut running = Running { address: listen, workers: Vec::new() };
         let mut bindings = Vec::new();
-        for _ in crews.iter() {
-            // The first may be given a port; the others share it.
-            let bound = ServerBinding::bind(running.address, socket);
-            let binding = bound.map_err(|error| ServersError::Listen { server: name, error })?;
+        for worker in 0..crews.len() {
+            // The first may be given a port, and is bound alone: were it to share from the start, it would
+            // join the sockets of another process that serves there. The others share it.
+            let socket = ServerConfig { reuse_port: worker > 0, ..alone };
+            let binding = ServerBinding::bind(running.address, socket).map_err(refused)?;
             running.address = binding.local_address();
             bindings.push(binding);
+            if worker == 0 && crews.len() > 1 {
+                bindings[0].share_port().map_err(refused)?;
+            }
         }
         if crews.len() > 1 {
             // Where the kernel cannot, it divides the peers by a hash, and all works as well, only slower.
