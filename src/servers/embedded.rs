@@ -76,7 +76,7 @@ impl Embedded {
         let mut crews: Vec<Vec<Box<dyn Seat>>> = (0..config.workers.max(1)).map(|_| Vec::new()).collect();
         let ems = ems.as_ref().map(|(listen, ems)| {
             let seed = seed.child("ems", 0);
-            let make = |worker| Ems::new(ems.clone(), seed.child("worker", worker));
+            let make = |worker| Ems::new(ems.clone(), worker as u8, seed.child("worker", worker));
             Running::bind("EMS", *listen, &config, make, count_ems, &mut crews)
         });
         let ems = ems.transpose()?;
