@@ -108,25 +108,29 @@ impl Embedded {
 
     /// What they have counted, as of a quarter of a second ago at the most.
     pub fn counts(&self) -> ServerCounts {
-        let mut lost = 0;
+        let mut kernel_drops = 0;
         let bootstrap = self.bootstrap.as_ref().map(|server| {
             let mut sum = BootstrapCounts::default();
-            lost += server.each(|counts| {
-                sum.counters.add(&counts.counters);
-                sum.traffic.add(&counts.traffic);
+            server.each(|published| {
+                sum.counters.add(&published.counts.counters);
+                sum.traffic.add(&published.counts.traffic);
+                sum.udp.add(&published.udp);
+                kernel_drops += published.kernel_drops;
             });
             sum
         });
         let ems = self.ems.as_ref().map(|server| {
             let mut sum = EmsCounts::default();
-            lost += server.each(|counts| {
-                sum.counters.add(&counts.counters);
-                sum.traffic.add(&counts.traffic);
+            server.each(|published| {
+                sum.counters.add(&published.counts.counters);
+                sum.traffic.add(&published.counts.traffic);
+                sum.udp.add(&published.udp);
+                kernel_drops += published.kernel_drops;
             });
             sum
         });
         let cpu = self.threads.iter().map(|thread| thread.shared.cpu.load(Ordering::Acquire)).sum();
-        ServerCounts { bootstrap, ems, cpu: Duration::from_nanos(cpu), lost }
+        ServerCounts { bootstrap, ems, cpu: Duration::from_nanos(cpu), kernel_drops }
     }
 
     /// Stops them and takes everything they know.
@@ -134,8 +138,8 @@ impl Embedded {
         self.end();
         let accepted = self.ems.as_ref().map(|server| {
             let mut sum = BTreeMap::new();
-            server.each(|counts| {
-                for (endpoint, times) in &counts.accepted {
+            server.each(|published| {
+                for (endpoint, times) in &published.counts.accepted {
                     *sum.entry(endpoint.clone()).or_default() += times;
                 }
             });
@@ -165,7 +169,8 @@ impl Drop for Embedded {
 }
 
 fn count_bootstrap(server: &BootstrapServer, _last: bool) -> BootstrapCounts {
-    BootstrapCounts { counters: server.counters().clone(), traffic: server.traffic().clone() }
+    let (counters, traffic) = (server.counters().clone(), server.traffic().clone());
+    BootstrapCounts { counters, traffic, ..BootstrapCounts::default() }
 }
 
 fn count_ems(ems: &Ems, last: bool) -> EmsCounts {
@@ -174,6 +179,7 @@ fn count_ems(ems: &Ems, last: bool) -> EmsCounts {
         counters: ems.counters(),
         traffic: ems.traffic().clone(),
         accepted: if last { accepted() } else { Vec::new() },
+        ..EmsCounts::default()
     }
 }
 
@@ -220,16 +226,13 @@ impl<C: Default + Send + 'static> Running<C> {
         Ok(running)
     }
 
-    /// Shows the counts of each worker; how many datagrams they lost together.
-    fn each(&self, mut see: impl FnMut(&C)) -> u64 {
-        let mut lost = 0;
+    /// Shows what each worker published.
+    fn each(&self, mut see: impl FnMut(&Published<C>)) {
         for worker in &self.workers {
             if let Ok(published) = worker.lock() {
-                see(&published.counts);
-                lost += published.lost;
+                see(&published);
             }
         }
-        lost
     }
 }
 
