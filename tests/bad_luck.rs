@@ -6,6 +6,7 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
 
 use bootstorm::base::{Clock, Seed};
 use bootstorm::fleet;
@@ -100,6 +101,18 @@ fn a_silent_server_times_out() {
         assert!(report.figure("/traffic/retransmitted") >= timed_out);
         assert_eq!(report.figure("/fleet/registered_peak"), 0);
     }
+}
+
+#[test]
+fn a_datagram_too_long_for_a_server_is_told() {
+    let servers = Serving::start(&[]);
+    let stranger = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    stranger.send_to(&[0x40; 30_000], servers.ems_address()).expect("loopback takes it");
+    // The answer to a request behind it says that it was read: GET /x.
+    stranger.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout above zero");
+    stranger.send_to(&[0x40, 1, 0, 1, 0xb1, b'x'], servers.ems_address()).expect("loopback takes it");
+    stranger.recv(&mut [0; 64]).expect("an answer");
+    assert_eq!(servers.stop().ems("too long"), 1);
 }
 
 #[test]

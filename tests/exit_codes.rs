@@ -57,6 +57,20 @@ fn a_port_in_use_is_3() {
 }
 
 #[test]
+fn a_port_that_other_servers_share_among_their_workers_is_in_use() {
+    for workers in ["servers.embedded.workers=1", "servers.embedded.workers=2"] {
+        let serving = Serving::start(&["servers.embedded.workers=2"]);
+        for (server, address) in [("bootstrap", serving.bootstrap_address()), ("ems", serving.ems_address())]
+        {
+            let listen = format!("servers.embedded.{server}_listen={address}");
+            let ended = bootstorm("serve").set(&[workers, &listen]).finish();
+            ended.expect_error(3, &[address, "is in use"]);
+        }
+        serving.stop();
+    }
+}
+
+#[test]
 fn a_port_in_use_leaves_no_folder_behind() {
     let taken = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let set = format!("servers.embedded.ems_listen={}", taken.local_addr().expect("it is bound"));

@@ -20,11 +20,11 @@ use crate::metrics::{self, Doubt, MeterState, Snapshot, Stage, Totals};
 use crate::protocol::lwm2m::{Host, ServerUri};
 use crate::report::{
     ClientRegistrations, GeneratorHealth, Goal, Inputs, OutDir, OutError, Registrations, Results, RunInfo,
-    RunReport, Seen, ServerCounts, text,
+    RunReport, Seen, ServerCounts, SocketFigures, text,
 };
 use crate::scenario::Scenario;
 use crate::servers::{self, Embedded, Final};
-use crate::transport::{resolve, resources};
+use crate::transport::{UdpCounters, resolve, resources};
 
 /// Runs the fleet: starts the embedded servers, drives the meters, shows the progress on standard error,
 /// drains, writes the results and prints the summary on standard output.
@@ -123,7 +123,7 @@ fn drive(
     let (_keep, commands) = mpsc::unbounded_channel();
     let last_arrival = config.plan.schedule().nominal_span();
     let observe = |totals: &mut Totals, health: &FleetHealth| {
-        totals.set_kernel_drops(health.kernel_drops + servers.counts().lost);
+        totals.set_kernel_drops(health.kernel_drops + servers.counts().kernel_drops);
         let finished = totals.take_finished();
         if let (Ok(()), Some(results)) = (&written, results.as_mut()) {
             written = results.seconds(&finished);
@@ -204,7 +204,7 @@ fn conclude(
     started_at: Duration,
 ) -> (RunReport, Totals) {
     let mut outcome = outcome;
-    outcome.totals.set_kernel_drops(outcome.health.kernel_drops + servers.counts.lost);
+    outcome.totals.set_kernel_drops(outcome.health.kernel_drops + servers.counts.kernel_drops);
     let plan = scenario.plan();
     let endpoint = |meter: u32| plan.endpoint(meter);
     let embedded = servers.counts.bootstrap.is_some() || servers.counts.ems.is_some();
@@ -225,6 +225,7 @@ fn conclude(
         census: Some(outcome.census),
         in_flight: outcome.in_flight,
         servers: server_counts(&servers.counts, uris),
+        sockets: sockets(&outcome.health.udp),
         registrations: registrations(scenario, &outcome, servers.accepted, &endpoint),
         generator: GeneratorHealth {
             cpu_seconds: outcome.health.cpu.as_secs_f64(),
@@ -280,7 +281,7 @@ fn server_counts(counts: &servers::ServerCounts, uris: [(&'static str, String); 
 }
 
 fn bootstrap_operations(counts: &servers::BootstrapCounts) -> BTreeMap<String, u64> {
-    let servers::BootstrapCounts { counters, traffic } = counts;
+    let servers::BootstrapCounts { counters, traffic, udp } = counts;
     let mut operations = named([
         ("requests", counters.requests),
         ("refused", counters.refused),
@@ -293,11 +294,12 @@ fn bootstrap_operations(counts: &servers::BootstrapCounts) -> BTreeMap<String, u
         ("restarted", counters.restarted),
     ]);
     operations.append(&mut traffic_operations(traffic));
+    operations.append(&mut socket_operations(udp));
     operations
 }
 
 fn ems_operations(counts: &servers::EmsCounts) -> BTreeMap<String, u64> {
-    let servers::EmsCounts { counters, traffic, .. } = counts;
+    let servers::EmsCounts { counters, traffic, udp, .. } = counts;
     let mut operations = named([
         ("registrations", counters.registrations),
         ("replaced", counters.replaced),
@@ -309,6 +311,7 @@ fn ems_operations(counts: &servers::EmsCounts) -> BTreeMap<String, u64> {
         ("registered", counters.registered),
     ]);
     operations.append(&mut traffic_operations(traffic));
+    operations.append(&mut socket_operations(udp));
     operations
 }
 
@@ -319,6 +322,30 @@ fn traffic_operations(traffic: &crate::protocol::server::Traffic) -> BTreeMap<St
         ("noise", traffic.noise),
         ("evicted-peers", traffic.evicted_peers),
     ])
+}
+
+fn socket_operations(udp: &UdpCounters) -> BTreeMap<String, u64> {
+    named([
+        ("socket-truncated", udp.truncated),
+        ("socket-unknown-source", udp.unknown_source),
+        ("socket-receive-errors", udp.receive_errors),
+        ("socket-refused", udp.refused),
+        ("socket-queue-dropped", udp.queue_dropped),
+        ("socket-send-errors", udp.all_send_errors()),
+    ])
+}
+
+/// What the meters' sockets counted, as the report says it.
+fn sockets(udp: &UdpCounters) -> SocketFigures {
+    SocketFigures {
+        truncated: udp.truncated,
+        unknown_source: udp.unknown_source,
+        unknown_slot: udp.unknown_slot,
+        receive_errors: udp.receive_errors,
+        refused: udp.refused,
+        queue_dropped: udp.queue_dropped,
+        send_errors: udp.all_send_errors(),
+    }
 }
 
 fn named<const N: usize>(counts: [(&str, u64); N]) -> BTreeMap<String, u64> {

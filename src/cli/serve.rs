@@ -16,6 +16,7 @@ use crate::protocol::lwm2m::ServerUri;
 use crate::protocol::server::Traffic;
 use crate::scenario::Scenario;
 use crate::servers::{BootstrapCounts, Embedded, EmsCounts, ServerCounts};
+use crate::transport::UdpCounters;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -112,12 +113,12 @@ fn uris(scenario: &Scenario, servers: &Embedded) -> String {
 /// Counts on one line; those that should be zero are there only if they are not.
 fn line(now: Instant, counts: &ServerCounts) -> String {
     let mut text = format!("{:>8}", elapsed(now.since_origin()));
-    if let Some(BootstrapCounts { counters, traffic }) = &counts.bootstrap {
+    if let Some(BootstrapCounts { counters, traffic, udp }) = &counts.bootstrap {
         let usual = [(counters.requests, "requests"), (counters.finished, "finished")];
         let odd = [(counters.failed, "failed"), (counters.refused, "refused")];
-        text += &format!("  bootstrap: {}", list(&usual, &odd, traffic));
+        text += &format!("  bootstrap: {}", list(&usual, &odd, traffic, udp));
     }
-    if let Some(EmsCounts { counters, traffic, .. }) = &counts.ems {
+    if let Some(EmsCounts { counters, traffic, udp, .. }) = &counts.ems {
         let usual = [
             (counters.registered, "registered"),
             (counters.registrations, "registrations"),
@@ -125,17 +126,24 @@ fn line(now: Instant, counts: &ServerCounts) -> String {
             (counters.deregistrations, "left"),
         ];
         let odd = [(counters.expired, "expired"), (counters.refused, "refused")];
-        text += &format!("  ems: {}", list(&usual, &odd, traffic));
+        text += &format!("  ems: {}", list(&usual, &odd, traffic, udp));
     }
-    if counts.lost > 0 {
-        text += &format!("  LOST in the kernel or unsent: {}", count(counts.lost));
+    if counts.kernel_drops > 0 {
+        text += &format!("  DROPPED by the kernel: {}", count(counts.kernel_drops));
     }
     text + "\n"
 }
 
-fn list(usual: &[(u64, &str)], odd: &[(u64, &str)], traffic: &Traffic) -> String {
+fn list(usual: &[(u64, &str)], odd: &[(u64, &str)], traffic: &Traffic, udp: &UdpCounters) -> String {
     let datagrams = [(traffic.received, "in"), (traffic.sent, "out")];
-    let noise = [(traffic.retransmitted, "sent again"), (traffic.noise, "noise")];
+    let noise = [
+        (traffic.retransmitted, "sent again"),
+        (traffic.noise, "noise"),
+        (udp.truncated, "too long"),
+        (udp.unknown_source, "of unknown source"),
+        (udp.receive_errors, "receive errors"),
+        (udp.unsent(), "unsent"),
+    ];
     let odd = odd.iter().chain(&noise).filter(|(number, _)| *number > 0);
     let all = usual.iter().chain(&datagrams).chain(odd);
     all.map(|(number, what)| format!("{} {what}", count(*number))).collect::<Vec<_>>().join(", ")

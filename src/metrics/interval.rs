@@ -20,12 +20,7 @@ impl Interval {
         self.shard
     }
 
-    /// The instant it was taken.
-    pub fn taken_at(&self) -> Instant {
-        self.to
-    }
-
-    /// The shard's meters by state at that instant.
+    /// The shard's meters by state at the instant it was taken.
     pub fn states(&self) -> States {
         self.gauges.states
     }

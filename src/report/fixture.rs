@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    ClientRegistrations, GeneratorHealth, Goal, Inputs, Registrations, RunInfo, RunReport, Seen, ServerCounts,
+    ClientRegistrations, GeneratorHealth, Goal, Inputs, Registrations, RunInfo, RunReport, Seen,
+    ServerCounts, SocketFigures,
 };
 use crate::base::{Instant, Seed};
 use crate::metrics::{
@@ -52,6 +53,7 @@ pub fn inputs(totals: &Totals) -> Inputs<'_> {
         census: Some(census).filter(|_| totals.snapshot().meters > 0),
         in_flight: [0, 0, 0, 1].map(|count| if totals.snapshot().meters > 0 { count } else { 0 }),
         servers: vec![server("bootstrap"), server("ems")],
+        sockets: SocketFigures::default(),
         registrations: registrations(),
         generator: GeneratorHealth {
             cpu_seconds: 1.25,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Goal, Registrations};
-use crate::metrics::{RequestKind, States, Totals};
+use crate::metrics::{NoiseKind, RequestKind, States, Totals};
 
 /// Everything a report is made from.
 pub struct Inputs<'a> {
@@ -26,6 +26,8 @@ pub struct Inputs<'a> {
     pub in_flight: [u64; RequestKind::COUNT],
     /// The servers of the run, embedded or not.
     pub servers: Vec<ServerCounts>,
+    /// What the meters' sockets counted.
+    pub sockets: SocketFigures,
     /// Both sides of the registrations.
     pub registrations: Registrations,
     /// What the run cost this machine.
@@ -60,6 +62,37 @@ pub struct GeneratorHealth {
     pub server_cpu_seconds: Option<f64>,
     /// The most resident memory of the process, in bytes.
     pub max_rss_bytes: u64,
+}
+
+/// Datagrams that the meters' sockets neither handed to a meter nor sent. None of them is in the traffic
+/// the meters counted as received; those never sent, except the refused, are in what they counted as sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SocketFigures {
+    /// Received, and longer than the receive buffer; also in the noise.
+    pub truncated: u64,
+    /// Received from an address that may not be answered; also in the noise.
+    pub unknown_source: u64,
+    /// Received for a local address that is no meter's; also in the noise.
+    pub unknown_slot: u64,
+    /// Errors of receiving that passed, such as ICMP messages.
+    pub receive_errors: u64,
+    /// Not sent: the destination is not allowed.
+    pub refused: u64,
+    /// Not sent: too many were waiting, or their socket was closed.
+    pub queue_dropped: u64,
+    /// Not sent: the kernel would not.
+    pub send_errors: u64,
+}
+
+impl SocketFigures {
+    /// Received, and noise before any meter saw it: the share of this kind.
+    pub(super) fn noise(&self, kind: NoiseKind) -> u64 {
+        match kind {
+            NoiseKind::Truncated => self.truncated,
+            NoiseKind::UnknownSource => self.unknown_source + self.unknown_slot,
+            _ => 0,
+        }
+    }
 }
 
 /// A server of the run.

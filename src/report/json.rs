@@ -64,7 +64,14 @@ mod tests {
             "/traffic",
         ]
         .into_iter()
-        .chain(["/generator", "/generator/lag_start", "/noise", "/balances/states", "/servers/ems"]);
+        .chain([
+            "/generator",
+            "/generator/lag_start",
+            "/noise",
+            "/sockets",
+            "/balances/states",
+            "/servers/ems",
+        ]);
         for place in closed {
             let mut extra = sound.clone();
             let object = extra.pointer_mut(place).and_then(Value::as_object_mut).expect(place);

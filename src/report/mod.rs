@@ -27,7 +27,7 @@ mod fixture;
 
 pub use balances::{Balance, LISTED, Listed};
 pub use hlog::{HlogError, recompute};
-pub use inputs::{GeneratorHealth, Inputs, RunInfo, Seen, ServerCounts};
+pub use inputs::{GeneratorHealth, Inputs, RunInfo, Seen, ServerCounts, SocketFigures};
 pub use model::{
     Arrivals, Fleet, Generator, Keyed, Requests, Run, RunReport, SCHEMA_VERSION, StageFigures, Throughput,
     TrafficFigures,

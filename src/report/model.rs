@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::{Balance, GeneratorHealth, Inputs, RunInfo, ServerCounts, Verdict, balances};
+use super::{Balance, GeneratorHealth, Inputs, RunInfo, ServerCounts, SocketFigures, Verdict, balances};
 use crate::metrics::{
     Lag, LatencySummary, MeterState, NoiseKind, RequestCounts, RequestFate, RequestKind, Row, Snapshot,
     Stage, Traffic,
@@ -46,6 +46,8 @@ pub struct RunReport {
     pub failure_samples: Keyed<Vec<String>>,
     /// Datagrams that meant nothing, by [`NoiseKind::name`].
     pub noise: Keyed<u64>,
+    /// What became of datagrams at the meters' sockets.
+    pub sockets: SocketFigures,
     /// Sums that must come out even.
     pub balances: Keyed<Balance>,
     /// What the servers saw, by name.
@@ -262,8 +264,9 @@ impl RunReport {
                 .collect(),
             noise: NoiseKind::ALL
                 .into_iter()
-                .map(|kind| (kind.name(), snapshot.noise[kind.index()]))
+                .map(|kind| (kind.name(), snapshot.noise[kind.index()] + inputs.sockets.noise(kind)))
                 .collect(),
+            sockets: inputs.sockets,
             balances: balances.into_iter().map(|balance| (balance.name.clone(), balance)).collect(),
             servers: inputs.servers.into_iter().map(|server| (server.name.clone(), server)).collect(),
             run: Run::new(inputs.run, snapshot.elapsed),
@@ -395,7 +398,7 @@ impl Generator {
 
 #[cfg(test)]
 mod tests {
-    use crate::report::{RunReport, fixture};
+    use crate::report::{RunReport, SocketFigures, fixture};
 
     #[test]
     fn the_figures_are_those_of_the_run() {
@@ -411,6 +414,15 @@ mod tests {
         assert_eq!(report.throughput.onboarded_peak, 20);
         assert_eq!(report.throughput.onboarded_mean, 20.0);
         assert_eq!(report.generator.lag_p99_us, report.generator.lag_receipt.p99_us);
+    }
+
+    #[test]
+    fn what_the_sockets_discard_is_noise_too() {
+        let totals = fixture::totals();
+        let mut inputs = fixture::inputs(&totals);
+        inputs.sockets = SocketFigures { truncated: 2, unknown_source: 3, unknown_slot: 4, ..inputs.sockets };
+        let noise = RunReport::new(inputs).noise;
+        assert_eq!((noise.get("truncated"), noise.get("unknown-source")), (Some(&2), Some(&7)));
     }
 
     #[test]

@@ -151,6 +151,21 @@ fn traffic(page: &mut Page, report: &RunReport) {
         &format!("{}, of which {again} and {} noise", count(traffic.received), count(noise)),
     );
     page.row("dropped", &format!("{} by the kernel", count(traffic.kernel_drops)));
+    let sockets = &report.sockets;
+    let odd = [
+        (sockets.refused, "not sent: the destination is not allowed"),
+        (sockets.queue_dropped, "not sent: too many were waiting"),
+        (sockets.send_errors, "not sent: the kernel would not"),
+        (sockets.receive_errors, "errors of receiving"),
+        (sockets.truncated, "too long"),
+        (sockets.unknown_source, "of unknown source"),
+        (sockets.unknown_slot, "for no meter"),
+    ];
+    let odd: Vec<_> = odd.into_iter().filter(|(number, _)| *number > 0).collect();
+    if !odd.is_empty() {
+        let odd: Vec<_> = odd.iter().map(|(number, what)| format!("{} {what}", count(*number))).collect();
+        page.row("sockets", &odd.join("; "));
+    }
 }
 
 fn generator(page: &mut Page, report: &RunReport) {

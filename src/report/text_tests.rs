@@ -137,3 +137,14 @@ fn a_run_in_which_nothing_happened_claims_nothing() {
     }
     assert!(!text.contains("onboarded"), "{text}");
 }
+
+#[test]
+fn what_became_of_datagrams_at_the_sockets_is_told_only_if_something_did() {
+    assert!(!summary(&fixture::report(), Style::Plain).contains("sockets"));
+    let totals = fixture::totals();
+    let mut inputs = fixture::inputs(&totals);
+    inputs.sockets.send_errors = 1_234;
+    inputs.sockets.truncated = 2;
+    let text = summary(&RunReport::new(inputs), Style::Plain);
+    assert!(text.contains("sockets      1,234 not sent: the kernel would not; 2 too long"), "{text}");
+}

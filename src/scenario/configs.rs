@@ -14,7 +14,7 @@ use crate::protocol::server::{Account, BootstrapConfig, EmsConfig, RetryTerms, W
 use crate::servers::EmbeddedConfig;
 use crate::transport::{Gate, LocalAddresses};
 
-/// Peers an embedded server remembers beyond one for each meter: room for strangers.
+/// Peers and endpoint names an embedded server remembers beyond one for each meter: room for strangers.
 const SPARE_PEERS: usize = 100_000;
 
 impl Scenario {
@@ -84,7 +84,11 @@ impl Scenario {
 
     /// The embedded EMS.
     pub fn ems_config(&self) -> EmsConfig {
-        EmsConfig { transmission: Arc::new(self.coap.params()), max_peers: self.max_peers() }
+        EmsConfig {
+            transmission: Arc::new(self.coap.params()),
+            max_peers: self.max_peers(),
+            max_endpoints: self.max_peers(),
+        }
     }
 
     fn max_peers(&self) -> usize {

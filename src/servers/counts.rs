@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::protocol::server::{BootstrapCounters, EmsCounters, Traffic};
+use crate::transport::UdpCounters;
 
 /// What the Bootstrap-Server counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub struct BootstrapCounts {
     pub counters: BootstrapCounters,
     /// Its datagrams.
     pub traffic: Traffic,
+    /// What its sockets counted.
+    pub udp: UdpCounters,
 }
 
 /// What the EMS counted.
@@ -22,6 +25,8 @@ pub struct EmsCounts {
     pub counters: EmsCounters,
     /// Its datagrams.
     pub traffic: Traffic,
+    /// What its sockets counted.
+    pub udp: UdpCounters,
 }
 
 /// What the embedded servers counted; `None` for one that is elsewhere.
@@ -33,6 +38,6 @@ pub struct ServerCounts {
     pub ems: Option<EmsCounts>,
     /// Processor time of all their threads.
     pub cpu: Duration,
-    /// Datagrams that could not be sent, or that the kernel dropped at their sockets.
-    pub lost: u64,
+    /// Datagrams the kernel dropped at their sockets for want of receive buffer.
+    pub kernel_drops: u64,
 }

@@ -76,7 +76,7 @@ impl Embedded {
         let mut crews: Vec<Vec<Box<dyn Seat>>> = (0..config.workers.max(1)).map(|_| Vec::new()).collect();
         let ems = ems.as_ref().map(|(listen, ems)| {
             let seed = seed.child("ems", 0);
-            let make = |worker| Ems::new(ems.clone(), seed.child("worker", worker));
+            let make = |worker| Ems::new(ems.clone(), worker as u8, seed.child("worker", worker));
             Running::bind("EMS", *listen, &config, make, count_ems, &mut crews)
         });
         let ems = ems.transpose()?;
@@ -108,25 +108,29 @@ impl Embedded {
 
     /// What they have counted, as of a quarter of a second ago at the most.
     pub fn counts(&self) -> ServerCounts {
-        let mut lost = 0;
+        let mut kernel_drops = 0;
         let bootstrap = self.bootstrap.as_ref().map(|server| {
             let mut sum = BootstrapCounts::default();
-            lost += server.each(|counts| {
-                sum.counters.add(&counts.counters);
-                sum.traffic.add(&counts.traffic);
+            server.each(|published| {
+                sum.counters.add(&published.counts.counters);
+                sum.traffic.add(&published.counts.traffic);
+                sum.udp.add(&published.udp);
+                kernel_drops += published.kernel_drops;
             });
             sum
         });
         let ems = self.ems.as_ref().map(|server| {
             let mut sum = EmsCounts::default();
-            lost += server.each(|counts| {
-                sum.counters.add(&counts.counters);
-                sum.traffic.add(&counts.traffic);
+            server.each(|published| {
+                sum.counters.add(&published.counts.counters);
+                sum.traffic.add(&published.counts.traffic);
+                sum.udp.add(&published.udp);
+                kernel_drops += published.kernel_drops;
             });
             sum
         });
         let cpu = self.threads.iter().map(|thread| thread.shared.cpu.load(Ordering::Acquire)).sum();
-        ServerCounts { bootstrap, ems, cpu: Duration::from_nanos(cpu), lost }
+        ServerCounts { bootstrap, ems, cpu: Duration::from_nanos(cpu), kernel_drops }
     }
 
     /// Stops them and takes everything they know.
@@ -134,8 +138,8 @@ impl Embedded {
         self.end();
         let accepted = self.ems.as_ref().map(|server| {
             let mut sum = BTreeMap::new();
-            server.each(|counts| {
-                for (endpoint, times) in &counts.accepted {
+            server.each(|published| {
+                for (endpoint, times) in &published.counts.accepted {
                     *sum.entry(endpoint.clone()).or_default() += times;
                 }
             });
@@ -165,7 +169,8 @@ impl Drop for Embedded {
 }
 
 fn count_bootstrap(server: &BootstrapServer, _last: bool) -> BootstrapCounts {
-    BootstrapCounts { counters: server.counters().clone(), traffic: server.traffic().clone() }
+    let (counters, traffic) = (server.counters().clone(), server.traffic().clone());
+    BootstrapCounts { counters, traffic, ..BootstrapCounts::default() }
 }
 
 fn count_ems(ems: &Ems, last: bool) -> EmsCounts {
@@ -174,6 +179,7 @@ fn count_ems(ems: &Ems, last: bool) -> EmsCounts {
         counters: ems.counters(),
         traffic: ems.traffic().clone(),
         accepted: if last { accepted() } else { Vec::new() },
+        ..EmsCounts::default()
     }
 }
 
@@ -193,20 +199,20 @@ impl<C: Default + Send + 'static> Running<C> {
         count: fn(&S, bool) -> C,
         crews: &mut [Vec<Box<dyn Seat>>],
     ) -> Result<Self, ServersError> {
-        let socket = ServerConfig {
-            gate: config.gate,
-            reuse_port: crews.len() > 1,
-            timestamps: false,
-            ..ServerConfig::new(config.clock)
-        };
+        let refused = |error| ServersError::Listen { server: name, error };
+        let alone = ServerConfig { gate: config.gate, timestamps: false, ..ServerConfig::new(config.clock) };
         let mut running = Running { address: listen, workers: Vec::new() };
         let mut bindings = Vec::new();
-        for _ in crews.iter() {
-            // The first may be given a port; the others share it.
-            let bound = ServerBinding::bind(running.address, socket);
-            let binding = bound.map_err(|error| ServersError::Listen { server: name, error })?;
+        for worker in 0..crews.len() {
+            // The first may be given a port, and is bound alone: were it to share from the start, it would
+            // join the sockets of another process that serves there. The others share it.
+            let socket = ServerConfig { reuse_port: worker > 0, ..alone };
+            let binding = ServerBinding::bind(running.address, socket).map_err(refused)?;
             running.address = binding.local_address();
             bindings.push(binding);
+            if worker == 0 && crews.len() > 1 {
+                bindings[0].share_port().map_err(refused)?;
+            }
         }
         if crews.len() > 1 {
             // Where the kernel cannot, it divides the peers by a hash, and all works as well, only slower.
@@ -220,16 +226,13 @@ impl<C: Default + Send + 'static> Running<C> {
         Ok(running)
     }
 
-    /// Shows the counts of each worker; how many datagrams they lost together.
-    fn each(&self, mut see: impl FnMut(&C)) -> u64 {
-        let mut lost = 0;
+    /// Shows what each worker published.
+    fn each(&self, mut see: impl FnMut(&Published<C>)) {
         for worker in &self.workers {
             if let Ok(published) = worker.lock() {
-                see(&published.counts);
-                lost += published.lost;
+                see(&published);
             }
         }
-        lost
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::base::{Clock, Instant};
 use crate::protocol::server::Server;
 use crate::transport::resources::this_thread_cpu;
-use crate::transport::{ServerBinding, ServerSocket, Waker};
+use crate::transport::{ServerBinding, ServerSocket, UdpCounters, Waker};
 
 /// How often a thread publishes what it has counted.
 const PUBLISH_EVERY: Duration = Duration::from_millis(250);
@@ -24,8 +24,10 @@ const IDLE_TURNS: u32 = 2;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Published<C> {
     pub counts: C,
-    /// Datagrams the kernel dropped at its socket, or would not send.
-    pub lost: u64,
+    /// What its socket counted.
+    pub udp: UdpCounters,
+    /// Datagrams the kernel dropped at its socket.
+    pub kernel_drops: u64,
 }
 
 /// What a thread and those who started it share.
@@ -106,9 +108,11 @@ impl<S: Server, C> Part for Served<S, C> {
     }
 
     fn publish(&mut self, last: bool) {
-        let counters = self.socket.counters();
-        let lost = self.socket.kernel_drops().unwrap_or_default() + counters.queue_dropped;
-        let published = Published { counts: (self.count)(&self.server, last), lost };
+        let published = Published {
+            counts: (self.count)(&self.server, last),
+            udp: self.socket.counters(),
+            kernel_drops: self.socket.kernel_drops().unwrap_or_default(),
+        };
         if let Ok(mut place) = self.published.lock() {
             *place = published;
         }

@@ -72,7 +72,7 @@ pub fn dry_run(config: DryRunConfig) -> DryRun {
         config.bootstrap,
         seed.child("bootstrap-server", 0),
     )));
-    world.set_ems(Some(Ems::new(config.ems, seed.child("ems", 0))));
+    world.set_ems(Some(Ems::new(config.ems, 0, seed.child("ems", 0))));
     let mut last_arrival = Instant::ZERO;
     for arrival in config.plan.schedule().iter().take(DRY_RUN_METERS as usize) {
         last_arrival = Instant::ZERO + arrival.due;

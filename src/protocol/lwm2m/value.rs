@@ -70,14 +70,6 @@ impl Value {
         }
     }
 
-    /// The bytes of an opaque value.
-    pub fn as_opaque(&self) -> Option<&[u8]> {
-        match self {
-            Value::Opaque(bytes) => Some(bytes),
-            _ => None,
-        }
-    }
-
     /// Bytes of a text or an opaque value, which is also what the value holds on the heap; 0 for
     /// every other kind.
     pub fn byte_len(&self) -> usize {

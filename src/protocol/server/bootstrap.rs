@@ -324,7 +324,11 @@ fn other_resource(request: &Message) -> Message {
 
 impl Server for BootstrapServer {
     fn handle_input(&mut self, from: SocketAddr, to: IpAddr, datagram: &[u8], now: Instant) {
-        if let Some(slot) = self.peers.handle_input(from, to, datagram, now) {
+        let slot = self.peers.handle_input(from, to, datagram, now);
+        if self.peers.take_evicted().is_some_and(|session| session.step.is_some()) {
+            self.counters.failed += 1;
+        }
+        if let Some(slot) = slot {
             self.drain(slot, now);
         }
     }
@@ -347,5 +351,35 @@ impl Server for BootstrapServer {
 
     fn traffic(&self) -> &Traffic {
         &self.peers.traffic
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_has_to_make_room_has_failed() {
+        let account = Account {
+            uri: "coap://127.0.0.1".to_owned(),
+            short_server_id: 1,
+            lifetime: Duration::ZERO,
+            retry: None,
+        };
+        let config = BootstrapConfig {
+            transmission: Arc::new(Params::default()),
+            account,
+            sequence: BootstrapConfig::SEQUENCE.to_vec(),
+            write_level: WriteLevel::Instance,
+            max_peers: 1,
+        };
+        let mut server = BootstrapServer::new(config, Seed(1));
+        let request = Message::request(Code::POST).with_path(&["bs"]).with_query("ep=a").encode();
+        for port in 1..=3 {
+            let from = SocketAddr::from(([127, 0, 0, 1], port));
+            server.handle_input(from, from.ip(), &request, Instant::ZERO);
+        }
+        let BootstrapCounters { requests, failed, .. } = *server.counters();
+        assert_eq!((requests, failed, server.traffic().evicted_peers), (3, 2, 2));
     }
 }

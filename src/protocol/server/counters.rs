@@ -1,6 +1,6 @@
 //! What the servers count, so that a run's two sides can be held against each other.
 
-use crate::protocol::coap::{Noise, Stat};
+use crate::protocol::coap::Stat;
 
 /// Datagrams at one server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,10 +20,6 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    pub(super) fn noise(&mut self, _kind: Noise) {
-        self.noise += 1;
-    }
-
     pub(super) fn stat(&mut self, stat: Stat) {
         match stat {
             Stat::Retransmitted => self.retransmitted += 1,
@@ -60,7 +56,7 @@ pub struct BootstrapCounters {
     pub command_errors: u64,
     /// Sequences that ended with a Finish answered by 2.04.
     pub finished: u64,
-    /// Sequences given up: a command unanswered, or Finish refused.
+    /// Sequences given up: a command unanswered, Finish refused, or the device forgotten for want of room.
     pub failed: u64,
     /// Sequences cut short by a new Bootstrap-Request of the same device.
     pub restarted: u64,

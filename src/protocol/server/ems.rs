@@ -18,6 +18,9 @@ pub struct EmsConfig {
     pub transmission: Arc<Params>,
     /// Devices whose messages are remembered at a time; registrations are not bounded by it.
     pub max_peers: usize,
+    /// Endpoint names remembered for the account of registrations; a Register with one more is answered
+    /// with 5.03.
+    pub max_endpoints: usize,
 }
 
 /// An EMS and all its devices.
@@ -34,11 +37,12 @@ const DEFAULT_LIFETIME: u32 = 86_400;
 const LOOKUP_LIMIT: usize = 1_000;
 
 impl Ems {
-    /// A server with an empty registry.
-    pub fn new(config: EmsConfig, seed: Seed) -> Self {
+    /// A server with an empty registry. `worker` tells it from others behind the same port: the locations
+    /// it hands out lead nowhere at them.
+    pub fn new(config: EmsConfig, worker: u8, seed: Seed) -> Self {
         Ems {
             peers: Peers::new(config.transmission, config.max_peers, seed),
-            registry: Registry::new(seed.child("registry", 0)),
+            registry: Registry::new(config.max_endpoints, worker, seed.child("registry", 0)),
             counters: EmsCounters::default(),
         }
     }
@@ -95,12 +99,17 @@ impl Ems {
                 self.counters.refused += 1;
                 Message::response(code)
             }
-            Ok((endpoint, lifetime)) => {
-                let (id, replaced) = self.registry.register(endpoint, lifetime, now);
-                self.counters.registrations += 1;
-                self.counters.replaced += u64::from(replaced);
-                Message::response(Code::CREATED).with_location(&["rd", &id])
-            }
+            Ok((endpoint, lifetime)) => match self.registry.register(endpoint, lifetime, now) {
+                Some((id, replaced)) => {
+                    self.counters.registrations += 1;
+                    self.counters.replaced += u64::from(replaced);
+                    Message::response(Code::CREATED).with_location(&["rd", &id])
+                }
+                None => {
+                    self.counters.refused += 1;
+                    Message::response(Code::SERVICE_UNAVAILABLE)
+                }
+            },
         }
     }
 

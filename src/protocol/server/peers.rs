@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::{Traffic, Transmit};
 use crate::base::{Instant, Seed, Wheel};
-use crate::protocol::coap::{self, Exchange, Params};
+use crate::protocol::coap::{self, Exchange, Message, Params, Type};
 
 /// A peer's place in the table. It is used again after the peer is gone.
 pub(super) type Slot = u32;
@@ -36,6 +36,8 @@ pub(super) struct Peers<T> {
     out: VecDeque<Transmit>,
     /// Where the search for a peer to evict goes on.
     clock_hand: usize,
+    /// What the server knew of the peer that was evicted last.
+    evicted: Option<T>,
     pub traffic: Traffic,
 }
 
@@ -53,6 +55,7 @@ impl<T: Default> Peers<T> {
             due: Vec::new(),
             out: VecDeque::new(),
             clock_hand: 0,
+            evicted: None,
             traffic: Traffic::default(),
         }
     }
@@ -61,8 +64,9 @@ impl<T: Default> Peers<T> {
         self.slots.get_mut(slot as usize)?.as_deref_mut()
     }
 
-    /// Gives a datagram to its peer's message layer. A peer is made only for what looks like a request:
-    /// noise leaves nothing behind.
+    /// Gives a datagram to its peer's message layer. A peer is made only for a request: noise leaves
+    /// nothing behind. The state of a peer that had to make room is there to be
+    /// [taken](Self::take_evicted).
     pub(super) fn handle_input(
         &mut self,
         from: SocketAddr,
@@ -73,7 +77,7 @@ impl<T: Default> Peers<T> {
         self.traffic.received += 1;
         let slot = match self.by_address.get(&from) {
             Some(&slot) => slot,
-            None if looks_like_request(datagram) => self.insert(from, to),
+            None if is_request(datagram, self.params.max_message()) => self.insert(from, to),
             None => {
                 self.traffic.noise += 1;
                 return None;
@@ -83,6 +87,11 @@ impl<T: Default> Peers<T> {
         peer.local = to;
         peer.exchange.handle_input(datagram, now);
         Some(slot)
+    }
+
+    /// What the server knew of the peer that the last datagram's had to make room for, if there was one.
+    pub(super) fn take_evicted(&mut self) -> Option<T> {
+        self.evicted.take()
     }
 
     /// The peers whose timer has run out; their message layers have been told.
@@ -112,7 +121,7 @@ impl<T: Default> Peers<T> {
                     self.traffic.sent += 1;
                     self.out.push_back(Transmit { to: peer.address, from: peer.local, bytes });
                 }
-                coap::Output::Event(coap::Event::Noise(kind)) => self.traffic.noise(kind),
+                coap::Output::Event(coap::Event::Noise(_)) => self.traffic.noise += 1,
                 coap::Output::Event(coap::Event::Stat(stat)) => self.traffic.stat(stat),
                 coap::Output::Event(event) => return Some(event),
             }
@@ -128,7 +137,8 @@ impl<T: Default> Peers<T> {
         let idle = peer.exchange.is_idle();
         let deadline = peer.exchange.poll_timeout().map(|(at, _)| at);
         if idle && forget <= now {
-            return self.remove(slot);
+            self.remove(slot);
+            return;
         }
         let at = match deadline {
             Some(at) if idle => at.min(forget),
@@ -184,20 +194,57 @@ impl<T: Default> Peers<T> {
         let fallback = || self.by_address.values().next().copied();
         if let Some(slot) = victim.or_else(fallback) {
             self.traffic.evicted_peers += 1;
-            self.remove(slot);
+            self.evicted = self.remove(slot);
         }
     }
 
-    fn remove(&mut self, slot: Slot) {
+    fn remove(&mut self, slot: Slot) -> Option<T> {
         self.wheel.disarm(slot);
-        if let Some(peer) = self.slots.get_mut(slot as usize).and_then(Option::take) {
-            self.by_address.remove(&peer.address);
-            self.free.push(slot);
-        }
+        let peer = self.slots.get_mut(slot as usize).and_then(Option::take)?;
+        self.by_address.remove(&peer.address);
+        self.free.push(slot);
+        Some(peer.app)
     }
 }
 
-/// Version 1, confirmable or not, with a request's code: worth a place in the table.
-fn looks_like_request(datagram: &[u8]) -> bool {
-    matches!(datagram, [first, code, _, _, ..] if first >> 5 == 0b010 && (1..32).contains(code))
+/// A request, confirmable or not, of at most `limit` bytes: worth a place in the table.
+fn is_request(datagram: &[u8], limit: usize) -> bool {
+    Message::decode_within(datagram, limit).is_ok_and(|message| {
+        matches!(message.kind(), Type::Con | Type::Non) && (1..32).contains(&message.code().0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn given(datagram: &[u8]) -> Peers<()> {
+        let mut peers = Peers::new(Arc::new(Params::default()), 10, Seed(1));
+        let from = SocketAddr::from(([127, 0, 0, 1], 5683));
+        peers.handle_input(from, from.ip(), datagram, Instant::ZERO);
+        peers
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_no_message_leaves_no_peer(rest in proptest::collection::vec(any::<u8>(), 2..40)) {
+            // Version 1, CON, no token, GET: all that the first bytes can say for it.
+            let datagram = [&[0x40, 1], &rest[..]].concat();
+            let peers = given(&datagram);
+            let sound = Message::decode_within(&datagram, 1 << 16).is_ok();
+            prop_assert_eq!((peers.len(), peers.traffic.noise), if sound { (1, 0) } else { (0, 1) });
+        }
+    }
+
+    #[test]
+    fn malformed_datagrams_with_the_head_of_a_request_leave_no_peer() {
+        // A token length of 9; an option cut short; a payload marker without a payload.
+        for datagram in [&[0x49, 1, 0, 1][..], &[0x40, 1, 0, 1, 0xb5, b'x'], &[0x40, 1, 0, 1, 0xff]] {
+            let peers = given(datagram);
+            assert_eq!((peers.len(), peers.traffic.noise), (0, 1), "{datagram:02x?}");
+        }
+        assert_eq!(given(&[0x40, 1, 0, 1, 0xb1, b'x']).len(), 1);
+    }
 }

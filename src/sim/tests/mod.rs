@@ -92,11 +92,11 @@ impl Setup {
     }
 
     fn ems_config(&self) -> EmsConfig {
-        EmsConfig { transmission: Arc::new(self.params.clone()), max_peers: 100_000 }
+        EmsConfig { transmission: Arc::new(self.params.clone()), max_peers: 100_000, max_endpoints: 100_000 }
     }
 
     fn ems(&self) -> Ems {
-        Ems::new(self.ems_config(), Seed(self.seed).child("ems", 0))
+        Ems::new(self.ems_config(), 0, Seed(self.seed).child("ems", 0))
     }
 
     /// A world with both servers, whose meters are switched on ten milliseconds apart.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use rustix::event::{EventfdFlags, eventfd};
+use socket2::SockRef;
 
 use super::batch::{BATCH, Inbox, Outgoing, Sender};
 use super::family::{Family, V4, V6};
@@ -32,7 +33,8 @@ pub struct ServerConfig {
     /// The most datagrams that may wait for the kernel to take them.
     pub queue_limit: usize,
     /// Whether several sockets, each with its thread, share the port: the kernel gives each of them a
-    /// part of the peers, always the same. All of them must ask for it.
+    /// part of the peers, always the same. All of them must ask for it, or [share](ServerBinding::share_port)
+    /// later.
     pub reuse_port: bool,
     /// Whether each datagram is to tell when the kernel received it; without, it is when it was read. It costs
     /// the kernel some 5 % of a datagram.
@@ -80,6 +82,16 @@ impl ServerBinding {
         let socket = UdpSocket::open(address, options)?;
         let waker = Waker::new().map_err(OpenError::without_address)?;
         Ok(ServerBinding { socket, config, waker })
+    }
+
+    /// From now on others that ask for `reuse_port` may share the port. A first socket that is bound alone
+    /// and shares its port afterwards finds out whether another program has it; one that asks for
+    /// `reuse_port` joins that program's sockets, if it runs as the same user.
+    ///
+    /// # Errors
+    /// None that a valid socket can have.
+    pub fn share_port(&self) -> Result<(), OpenError> {
+        SockRef::from(&self.socket.fd).set_reuse_port(true).map_err(OpenError::without_address)
     }
 
     /// Has the kernel divide the peers of an IPv4 port that `workers` sockets share: loopback meters by

@@ -41,6 +41,17 @@ impl UdpCounters {
         self.send_errors[kind as usize]
     }
 
+    /// How many datagrams the kernel would not send, for whatever reason.
+    pub fn all_send_errors(&self) -> u64 {
+        self.send_errors.iter().sum()
+    }
+
+    /// How many datagrams were to be sent and never left: refused, dropped from the queue, or turned down
+    /// by the kernel.
+    pub fn unsent(&self) -> u64 {
+        self.refused + self.queue_dropped + self.all_send_errors()
+    }
+
     /// Adds what another set of sockets counted.
     pub fn add(&mut self, other: &UdpCounters) {
         self.received += other.received;
@@ -204,6 +215,9 @@ mod tests {
         sum.add(&tally.counters());
         assert_eq!(sum.send_errors(SendErrorKind::TooLong), 2 * (FAILURES_KEPT as u64 + 10));
         assert_eq!(sum.send_errors(SendErrorKind::NotPermitted), 2);
+        sum.refused = 3;
+        sum.queue_dropped = 4;
+        assert_eq!(sum.unsent(), sum.all_send_errors() + 7);
         assert_eq!(std::iter::from_fn(|| tally.failures.take()).count(), FAILURES_KEPT);
         for (at, kind) in SendErrorKind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, at);

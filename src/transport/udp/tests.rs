@@ -387,6 +387,38 @@ fn several_sockets_share_a_port_only_if_all_ask_for_it() {
 }
 
 #[test]
+fn a_socket_that_was_bound_alone_shares_its_port_from_then_on() {
+    let alone = ServerConfig::new(Clock::start());
+    let sharing = ServerConfig { reuse_port: true, ..alone };
+    for ip in [IpAddr::from(Ipv4Addr::LOCALHOST)]
+        .into_iter()
+        .chain(has_ipv6().then(|| IpAddr::from(Ipv6Addr::LOCALHOST)))
+    {
+        let first = ServerBinding::bind((ip, 0).into(), alone).expect("a free port");
+        let error = ServerBinding::bind(first.local_address(), sharing).expect_err("not shared yet");
+        assert!(matches!(error, OpenError::InUse { .. }), "{error}");
+        first.share_port().expect("a working socket");
+        let second = ServerBinding::bind(first.local_address(), sharing).expect("a shared port");
+        first.divide_peers(2).expect("a group of two");
+        let mut sockets = [first.serve(), second.serve()];
+        let clock = Clock::start();
+        let mut meters = meters(clock);
+        for slot in 0..64 {
+            meters.send(slot, sockets[0].local_address(), b"x").expect("sent");
+        }
+        meters.flush();
+        let came = sockets.each_mut().map(|socket| {
+            let mut came = 0;
+            while socket.recv(|_| came += 1).expect("a working socket") > 0 {}
+            came
+        });
+        assert!(came.iter().all(|came| *came > 0) && came.iter().sum::<u32>() == 64, "{came:?}");
+        let error = ServerBinding::bind(sockets[0].local_address(), alone).expect_err("in use");
+        assert!(matches!(error, OpenError::InUse { .. }), "{error}");
+    }
+}
+
+#[test]
 fn a_waker_ends_a_wait_on_another_thread() {
     let binding = ServerBinding::bind((Ipv4Addr::LOCALHOST, 0).into(), ServerConfig::new(Clock::start()));
     let binding = binding.expect("a free port");
