@@ -158,6 +158,7 @@ fn a_panicking_meter_is_counted_and_replaced_and_the_others_never_know() {
     let snapshot = outcome.totals.snapshot();
     let failures: Vec<_> = snapshot.failures.iter().map(|failure| (failure.kind, failure.count)).collect();
     assert_eq!(failures, [(FailureKind::ActorPanicked, 3)]);
+    assert_eq!((snapshot.started, snapshot.due), (40, 40), "who is put back does not arrive again");
     assert_eq!(snapshot.registered_peak, 40, "those that were replaced register too");
     assert_eq!(snapshot.states[MeterState::Deregistered], 40);
     assert_eq!(outcome.census, snapshot.states);

@@ -168,7 +168,7 @@ impl Shard {
         const AT_ONCE: usize = 64;
         for _ in 0..AT_ONCE {
             let Some((slot, planned)) = self.feeder.next(self.shared.onboarded(), now) else { break };
-            self.shared.start_over(slot, planned);
+            self.shared.arrive(slot, planned);
         }
     }
 

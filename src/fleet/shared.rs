@@ -118,7 +118,7 @@ impl Shared {
     }
 
     /// Puts a meter into its slot and starts its actor.
-    pub(super) fn spawn(self: &Rc<Self>, slot: u32, planned: Instant) {
+    fn spawn(self: &Rc<Self>, slot: u32, planned: Instant) {
         let meter = self.meter_of(slot);
         let endpoint = self.config.endpoint.name(meter).into();
         // Another life draws other tokens and message IDs: with the same ones, servers would take it for
@@ -160,12 +160,14 @@ impl Shared {
         }
     }
 
-    /// Starts the meter of a slot over, as if fresh from the factory.
-    pub(super) fn start_over(self: &Rc<Self>, slot: u32, planned: Instant) {
+    /// Switches the meter of a slot on, as if fresh from the factory: an arrival, which a meter put in the
+    /// place of one that fell is not.
+    pub(super) fn arrive(self: &Rc<Self>, slot: u32, planned: Instant) {
         if self.actors.borrow_mut()[slot as usize].take().is_some() {
             self.next_life(slot);
             self.record(slot, Event::State { from: MeterState::Registered, to: MeterState::Planned });
         }
+        self.starting.borrow_mut().push(planned);
         self.spawn(slot, planned);
     }
 
@@ -245,11 +247,7 @@ impl Surroundings for Shared {
         self.wheel.borrow_mut().arm(slot, when.unwrap_or(Instant::FAR));
     }
 
-    fn started(&self, _slot: u32, planned: Instant) {
-        self.starting.borrow_mut().push(planned);
-    }
-
-    fn handled(&self, _slot: u32) {
+    fn handled(&self) {
         self.pending.set(self.pending.get().saturating_sub(1));
     }
 

@@ -27,10 +27,8 @@ pub trait Surroundings: 'static {
     fn record(&self, slot: u32, event: Event);
     /// Sets this slot's one timer, or clears it.
     fn arm(&self, slot: u32, when: Option<Instant>);
-    /// The meter was switched on that was to be switched on at `planned`.
-    fn started(&self, slot: u32, planned: Instant);
     /// A message, or the start of an actor, has been dealt with.
-    fn handled(&self, slot: u32);
+    fn handled(&self);
     /// The meter of this slot, or its code, is done for; what it leaves behind.
     fn crashed(&self, slot: u32, remains: Remains);
     /// The answer to [`Command::Report`].
@@ -109,7 +107,7 @@ impl<S: Surroundings> MeterActor<S> {
     /// Its context is not stopped here: what is in its mailbox already is to be dealt with as well.
     fn guarded(&mut self, act: impl FnOnce(&mut Self)) {
         let outcome = catch_unwind(AssertUnwindSafe(|| act(self)));
-        self.shard.handled(self.slot);
+        self.shard.handled();
         if outcome.is_err() {
             let mut remains = self.remains();
             self.shard.record(self.slot, Event::Failure(FailureKind::ActorPanicked));
@@ -128,7 +126,7 @@ impl<S: Surroundings> MeterActor<S> {
             self.shard.record(self.slot, Event::Received { bytes: bytes.len() as u32 });
             self.shard.record(self.slot, Event::Noise(NoiseKind::Unexpected));
         }
-        self.shard.handled(self.slot);
+        self.shard.handled();
     }
 
     fn carry_out(&mut self, command: Command) {
@@ -187,7 +185,6 @@ impl<S: Surroundings> Actor for MeterActor<S> {
             let now = actor.shard.now();
             actor.meter.power_on(actor.planned, now);
             actor.settle(now);
-            actor.shard.started(actor.slot, actor.planned);
         });
     }
 }
