@@ -157,6 +157,8 @@ fn a_panicking_meter_is_counted_and_replaced_and_the_others_never_know() {
     let outcome = outcome.unwrap_or_else(|error| panic!("{error}"));
     let snapshot = outcome.totals.snapshot();
     let failures: Vec<_> = snapshot.failures.iter().map(|failure| (failure.kind, failure.count)).collect();
+    eprintln!("{:?}\n{:?}\n{:?}", snapshot.states, snapshot.requests, outcome.census);
+    eprintln!("{:?} {:?}", snapshot.noise, servers.counts());
     assert_eq!(failures, [(FailureKind::ActorPanicked, 3)]);
     assert_eq!((snapshot.started, snapshot.due), (40, 40), "who is put back does not arrive again");
     assert_eq!(snapshot.registered_peak, 40, "those that were replaced register too");

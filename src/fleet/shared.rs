@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::arrivals::Arrivals;
 use super::endpoint::EndpointTemplate;
 use crate::base::{Clock, Instant, Seed, Wheel};
-use crate::meter::{Command, Meter, MeterActor, Remains, Surroundings, Unreachable};
+use crate::meter::{Command, Meter, MeterActor, Remains, Sending, Surroundings, Unreachable};
 use crate::metrics::{Event, MeterState, NoiseKind, Recorder, Stage};
 use crate::protocol::client::{self, Link};
 use crate::transport::{MeterSockets, SendError, resolve};
@@ -206,16 +206,15 @@ impl Surroundings for Shared {
         self.config.clock.now()
     }
 
-    fn send(&self, slot: u32, to: SocketAddr, bytes: &[u8]) -> Result<(), Unreachable> {
+    fn send(&self, slot: u32, to: SocketAddr, bytes: &[u8]) -> Result<Sending, Unreachable> {
         match self.sockets.borrow_mut().send(slot, to, bytes) {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(Sending::Queued),
             Err(SendError::Refused(_)) => Err(Unreachable::Refused),
             Err(SendError::Open(error)) => {
                 tracing::warn!(%to, %error, "no socket for a meter");
                 Err(Unreachable::SendError)
             }
-            // As on a full network: the message layer sends it again.
-            Err(SendError::QueueFull) => Ok(()),
+            Err(SendError::QueueFull) => Ok(Sending::Dropped),
         }
     }
 

@@ -16,11 +16,11 @@ use crate::protocol::client::Link;
 pub trait Surroundings: 'static {
     /// The time.
     fn now(&self) -> Instant;
-    /// Queues a datagram from this slot's own address.
+    /// Sends a datagram from this slot's own address.
     ///
     /// # Errors
     /// That nothing can be sent there at all.
-    fn send(&self, slot: u32, to: SocketAddr, bytes: &[u8]) -> Result<(), Unreachable>;
+    fn send(&self, slot: u32, to: SocketAddr, bytes: &[u8]) -> Result<Sending, Unreachable>;
     /// Finds the address of a host; the answer comes as a message.
     fn resolve(&self, slot: u32, link: Link, host: Box<str>, port: u16);
     /// Counts an event of this slot's meter.
@@ -35,6 +35,16 @@ pub trait Surroundings: 'static {
     fn report(&self, slot: u32, remains: Remains);
     /// Whether the meter of this slot is to panic now: how a test sees what happens then.
     fn sabotaged(&self, slot: u32) -> bool;
+}
+
+/// What became of a datagram that may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sending {
+    /// It is on its way to the kernel.
+    Queued,
+    /// There was no room for it, as on a full network: the message layer sends it again. The sockets count
+    /// it; to the meter's own counts it was never sent.
+    Dropped,
 }
 
 /// What a meter is at the end, for the balances.
@@ -129,6 +139,12 @@ impl<S: Surroundings> MeterActor<S> {
         self.shard.handled();
     }
 
+    fn switch_on(&mut self) {
+        let now = self.shard.now();
+        self.meter.power_on(self.planned, now);
+        self.settle(now);
+    }
+
     fn carry_out(&mut self, command: Command) {
         let now = self.shard.now();
         match command {
@@ -159,7 +175,10 @@ impl<S: Surroundings> MeterActor<S> {
         while let Some(output) = self.meter.poll_output(now) {
             match output {
                 Output::Transmit { to, bytes } => match self.shard.send(self.slot, to, &bytes) {
-                    Ok(()) => self.shard.record(self.slot, Event::Sent { bytes: bytes.len() as u32 }),
+                    Ok(Sending::Queued) => {
+                        self.shard.record(self.slot, Event::Sent { bytes: bytes.len() as u32 });
+                    }
+                    Ok(Sending::Dropped) => {}
                     Err(why) => self.meter.handle_unsendable(to, why, now),
                 },
                 Output::Resolve { link, host, port } => self.shard.resolve(self.slot, link, host, port),
@@ -181,11 +200,7 @@ impl<S: Surroundings> Actor for MeterActor<S> {
     type Context = Context<Self>;
 
     fn started(&mut self, _ctx: &mut Self::Context) {
-        self.guarded(|actor| {
-            let now = actor.shard.now();
-            actor.meter.power_on(actor.planned, now);
-            actor.settle(now);
-        });
+        self.guarded(Self::switch_on);
     }
 }
 
@@ -199,3 +214,7 @@ impl<S: Surroundings> Handler<Command> for MeterActor<S> {
         self.guarded(|actor| actor.carry_out(command));
     }
 }
+
+#[cfg(test)]
+#[path = "actor_tests.rs"]
+mod tests;
