@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::arrivals::Arrivals;
 use super::endpoint::EndpointTemplate;
 use crate::base::{Clock, Instant, Seed, Wheel};
-use crate::meter::{Command, Meter, MeterActor, Remains, Sending, Surroundings, Unreachable};
+use crate::meter::{Command, Meter, MeterActor, Remains, Sabotage, Sending, Surroundings, Unreachable};
 use crate::metrics::{Event, MeterState, NoiseKind, Recorder, Stage};
 use crate::protocol::client::{self, Link};
 use crate::transport::{MeterSockets, SendError, resolve};
@@ -40,8 +40,8 @@ pub(super) struct ShardConfig {
     pub seed: Seed,
     /// The run's clock.
     pub clock: Clock,
-    /// Meters that panic at their first datagram, by index: to show what happens then.
-    pub sabotage: Arc<[u32]>,
+    /// Meters that are to panic, by index, and when: to show what happens then.
+    pub sabotage: Vec<(u32, Sabotage)>,
 }
 
 /// When a shard switches its meters on.
@@ -88,7 +88,8 @@ pub(super) struct Shared {
     onboarded: Cell<u64>,
     lookups: RefCell<Lookups>,
     resolved: mpsc::UnboundedSender<Resolved>,
-    sabotaged: RefCell<Vec<u32>>,
+    /// Slots that are to panic, each once for each entry.
+    sabotage: RefCell<Vec<(u32, Sabotage)>>,
 }
 
 impl Shared {
@@ -97,8 +98,8 @@ impl Shared {
         sockets: MeterSockets,
         resolved: mpsc::UnboundedSender<Resolved>,
     ) -> Self {
-        let own = |meter: &&u32| *meter % config.shards == config.number;
-        let sabotaged = config.sabotage.iter().filter(own).map(|meter| meter / config.shards).collect();
+        let own = config.sabotage.iter().filter(|(meter, _)| *meter % config.shards == config.number);
+        let sabotage = own.map(|&(meter, moment)| (meter / config.shards, moment)).collect();
         Shared {
             sockets: RefCell::new(sockets),
             wheel: RefCell::new(Wheel::new(config.clock.now())),
@@ -112,7 +113,7 @@ impl Shared {
             onboarded: Cell::new(0),
             lookups: RefCell::default(),
             resolved,
-            sabotaged: RefCell::new(sabotaged),
+            sabotage: RefCell::new(sabotage),
             config,
         }
     }
@@ -259,14 +260,9 @@ impl Surroundings for Shared {
         self.remains.borrow_mut().push((slot, remains));
     }
 
-    fn sabotaged(&self, slot: u32) -> bool {
-        let mut sabotaged = self.sabotaged.borrow_mut();
-        match sabotaged.iter().position(|&victim| victim == slot) {
-            Some(at) => {
-                sabotaged.swap_remove(at);
-                true
-            }
-            None => false,
-        }
+    fn sabotaged(&self, slot: u32, moment: Sabotage) -> bool {
+        let mut sabotage = self.sabotage.borrow_mut();
+        let found = sabotage.iter().position(|&planned| planned == (slot, moment));
+        found.map(|at| sabotage.swap_remove(at)).is_some()
     }
 }

@@ -13,7 +13,7 @@ use super::plan::Plan;
 use super::shard::{self, Health, Notice, Order};
 use super::shared::{Feed, ShardConfig};
 use crate::base::{Clock, Instant, Seed};
-use crate::meter::Remains;
+use crate::meter::{Remains, Sabotage};
 use crate::metrics::{MeterState, Phase, RequestKind, States, Totals};
 use crate::protocol::client;
 use crate::transport::{
@@ -57,8 +57,8 @@ pub struct FleetConfig {
     pub settle: Duration,
     /// How long de-registering may take.
     pub drain: Duration,
-    /// Meters, by index, whose code is made to panic at their first datagram. Empty but in tests.
-    pub sabotage: Vec<u32>,
+    /// Meters, by index, whose code is made to panic, once for each entry. Empty but in tests.
+    pub sabotage: Vec<(u32, Sabotage)>,
 }
 
 /// How the meters of a fleet are switched on.
@@ -207,7 +207,7 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
             endpoint: plan.endpoint_template().clone(),
             seed: *seed,
             clock: *clock,
-            sabotage: self.config.sabotage.as_slice().into(),
+            sabotage: self.config.sabotage.clone(),
         };
         let sockets = MeterSocketsConfig {
             gate: self.config.gate,

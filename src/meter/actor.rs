@@ -33,8 +33,19 @@ pub trait Surroundings: 'static {
     fn crashed(&self, slot: u32, remains: Remains);
     /// The answer to [`Command::Report`].
     fn report(&self, slot: u32, remains: Remains);
-    /// Whether the meter of this slot is to panic now: how a test sees what happens then.
-    fn sabotaged(&self, slot: u32) -> bool;
+    /// Whether the meter of this slot is to panic at this moment: how a test sees what happens then.
+    fn sabotaged(&self, slot: u32, moment: Sabotage) -> bool;
+}
+
+/// A moment at which a meter's code can be made to panic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// A datagram has come, and is not handled yet.
+    Received,
+    /// A datagram was handled, and nothing of what it led to is out yet.
+    Handled,
+    /// The meter has come into this state, and nobody knows yet.
+    Entered(MeterState),
 }
 
 /// What became of a datagram that may be sent.
@@ -102,14 +113,35 @@ pub struct MeterActor<S: Surroundings> {
     slot: u32,
     planned: Instant,
     shard: Rc<S>,
+    /// What was recorded of the meter last: all that counts of one whose code panicked.
+    known: Known,
     /// Its code panicked: it only waits for the shard to let go of it.
     fallen: bool,
+}
+
+/// A meter as the recorder knows it.
+#[derive(Clone, Copy)]
+struct Known {
+    state: MeterState,
+    in_flight: Option<RequestKind>,
+}
+
+impl Known {
+    fn note(&mut self, event: Event) {
+        match event {
+            Event::State { to, .. } => self.state = to,
+            Event::Request { kind, fate: RequestFate::Sent } => self.in_flight = Some(kind),
+            Event::Request { .. } => self.in_flight = None,
+            _ => {}
+        }
+    }
 }
 
 impl<S: Surroundings> MeterActor<S> {
     /// An actor that switches its meter on when it starts; latencies count from `planned`.
     pub fn new(meter: Meter, slot: u32, planned: Instant, shard: Rc<S>) -> Self {
-        MeterActor { meter, slot, planned, shard, fallen: false }
+        let known = Known { state: meter.state(), in_flight: meter.in_flight() };
+        MeterActor { meter, slot, planned, shard, known, fallen: false }
     }
 
     /// Runs `act` on the meter. A panic in it is the end of this meter alone: it is caught, counted, and
@@ -119,15 +151,21 @@ impl<S: Surroundings> MeterActor<S> {
         let outcome = catch_unwind(AssertUnwindSafe(|| act(self)));
         self.shard.handled();
         if outcome.is_err() {
-            let mut remains = self.remains();
-            self.shard.record(self.slot, Event::Failure(FailureKind::ActorPanicked));
-            if let Some(kind) = remains.in_flight.take() {
-                self.shard.record(self.slot, Event::Request { kind, fate: RequestFate::Abandoned });
-            }
-            self.shard.arm(self.slot, None);
-            self.fallen = true;
-            self.shard.crashed(self.slot, remains);
+            self.fall();
         }
+    }
+
+    /// Closes the account of a meter whose code panicked. What it did and could not tell any more has not
+    /// happened: the account goes on from what was recorded last, and the meter is not asked to do anything.
+    fn fall(&mut self) {
+        let remains = self.remains_of(self.known);
+        self.shard.record(self.slot, Event::Failure(FailureKind::ActorPanicked));
+        if let Some(kind) = remains.in_flight {
+            self.shard.record(self.slot, Event::Request { kind, fate: RequestFate::Abandoned });
+        }
+        self.shard.arm(self.slot, None);
+        self.fallen = true;
+        self.shard.crashed(self.slot, Remains { in_flight: None, ..remains });
     }
 
     /// Deals with what was said to a meter that is no more: to its successor it would mean nothing.
@@ -151,10 +189,11 @@ impl<S: Surroundings> MeterActor<S> {
             Command::Datagram { from, bytes, at } => {
                 self.shard.record(self.slot, Event::Received { bytes: bytes.len() as u32 });
                 self.shard.record(self.slot, Event::Handled { late: now.since(at) });
-                assert!(!self.shard.sabotaged(self.slot), "this meter was told to panic");
+                self.panic_if_told(Sabotage::Received);
                 if let Some(noise) = self.meter.handle_input(from, &bytes, now) {
                     self.shard.record(self.slot, Event::Noise(noise));
                 }
+                self.panic_if_told(Sabotage::Handled);
             }
             Command::Tick => self.meter.handle_timeout(now),
             Command::Resolved { link, address: Some(address) } => {
@@ -165,9 +204,18 @@ impl<S: Surroundings> MeterActor<S> {
             }
             Command::Unsendable { to } => self.meter.handle_unsendable(to, Unreachable::SendError, now),
             Command::Shutdown => self.meter.shutdown(now),
-            Command::Report => return self.shard.report(self.slot, self.remains()),
+            Command::Report => {
+                // Asked anew rather than known from what was recorded: the one is checked with the other.
+                let own = Known { state: self.meter.state(), in_flight: self.meter.in_flight() };
+                return self.shard.report(self.slot, self.remains_of(own));
+            }
         }
+        self.panic_if_told(Sabotage::Entered(self.meter.state()));
         self.settle(now);
+    }
+
+    fn panic_if_told(&self, moment: Sabotage) {
+        assert!(!self.shard.sabotaged(self.slot, moment), "this meter was told to panic: {moment:?}");
     }
 
     /// Carries out what the meter wants, and arms its timer.
@@ -182,17 +230,20 @@ impl<S: Surroundings> MeterActor<S> {
                     Err(why) => self.meter.handle_unsendable(to, why, now),
                 },
                 Output::Resolve { link, host, port } => self.shard.resolve(self.slot, link, host, port),
-                Output::Event(event) => self.shard.record(self.slot, event),
+                Output::Event(event) => {
+                    self.shard.record(self.slot, event);
+                    self.known.note(event);
+                }
             }
         }
         self.shard.arm(self.slot, self.meter.poll_timeout().map(|(at, _)| at));
     }
 
-    fn remains(&self) -> Remains {
-        let in_flight = self.meter.in_flight();
+    fn remains_of(&self, meter: Known) -> Remains {
+        let Known { state, in_flight } = meter;
         let (confirmed, unconfirmed) = self.meter.registrations();
         let unconfirmed = unconfirmed + u32::from(in_flight == Some(RequestKind::Register));
-        Remains { state: self.meter.state(), in_flight, confirmed, unconfirmed }
+        Remains { state, in_flight, confirmed, unconfirmed }
     }
 }
 

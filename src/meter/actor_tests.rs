@@ -34,7 +34,7 @@ impl Surroundings for Quiet {
     fn handled(&self) {}
     fn crashed(&self, _: u32, _: Remains) {}
     fn report(&self, _: u32, _: Remains) {}
-    fn sabotaged(&self, _: u32) -> bool {
+    fn sabotaged(&self, _: u32, _: Sabotage) -> bool {
         false
     }
 }
