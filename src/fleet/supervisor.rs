@@ -122,8 +122,8 @@ pub enum FleetError {
     Environment(String),
 }
 
-/// Runs a fleet on threads of its own until all phases are over, SIGINT or SIGTERM says so (once:
-/// drain; twice: stop), or a command does. `observe` is called a few times a second, and at the end.
+/// Runs a fleet on threads of its own until all phases are over, SIGINT or SIGTERM says so (the first:
+/// drain, if it does not yet; the second: stop), or a command does. `observe` is called a few times a second, and at the end.
 ///
 /// # Errors
 /// That sockets, timers or threads could not be had.
@@ -151,6 +151,8 @@ struct Supervisor<F> {
     /// When the last meter is to arrive.
     last_arrival: Instant,
     phase: Phase,
+    /// Signals to end the run so far.
+    interrupts: u32,
     drained_at: Option<Instant>,
     complete: bool,
 }
@@ -179,6 +181,7 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
             remains: BTreeMap::new(),
             last_arrival: start + last,
             phase: Phase::Arriving,
+            interrupts: 0,
             drained_at: None,
             complete: true,
             config,
@@ -285,16 +288,17 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
         Ok(())
     }
 
-    /// The first time, the fleet may leave in good order.
+    /// The first time, the fleet may leave in good order; whether it was about to anyway, nobody who
+    /// presses Ctrl-C can know.
     fn interrupted(&mut self) {
-        match self.phase {
-            Phase::Draining | Phase::Finished => self.obey(Command::Abort),
-            _ => self.obey(Command::Drain),
-        }
+        self.interrupts += 1;
+        self.obey(if self.interrupts == 1 { Command::Drain } else { Command::Abort });
     }
 
     fn obey(&mut self, command: Command) {
         match command {
+            // There is nothing left to cut short.
+            _ if self.phase == Phase::Finished => {}
             Command::Drain if self.phase == Phase::Draining => {}
             Command::Drain => {
                 // Meters were still to come, or were not to leave yet.
