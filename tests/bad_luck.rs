@@ -6,10 +6,11 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
 
 use bootstorm::base::{Clock, Seed};
-use bootstorm::fleet::{self, FleetConfig, FleetOutcome, Sabotage};
-use bootstorm::metrics::{FailureKind, MeterState, RequestFate, RequestKind, Snapshot};
+use bootstorm::fleet::{self, FleetConfig, FleetOutcome, Load, Sabotage};
+use bootstorm::metrics::{FailureKind, MeterState, RequestFate, RequestKind, Snapshot, Stage};
 use bootstorm::protocol::coap::{Code, Message};
 use bootstorm::protocol::lwm2m::ServerUri;
 use bootstorm::scenario::{self, Overrides};
@@ -234,5 +235,47 @@ fn a_meter_that_panics_before_it_can_tell_what_it_did_leaves_the_balances_whole(
     assert_eq!(ruin.failures(), [(FailureKind::ActorPanicked, 3)]);
     assert_eq!(ruin.snapshot().states[MeterState::Deregistered], 40);
     assert_eq!(ruin.outcome.registrations[&6], (1, 1), "one seen, one lost");
+    ruin.expect_balanced();
+}
+
+#[test]
+fn a_meter_that_panics_again_and_again_stays_away() {
+    let ruin = Ruin::of(|config| config.sabotage = vec![(7, Sabotage::Received); 4]);
+    assert_eq!(ruin.failures(), [(FailureKind::ActorPanicked, 4)]);
+    let snapshot = ruin.snapshot();
+    assert_eq!((snapshot.states[MeterState::Crashed], snapshot.states[MeterState::Deregistered]), (1, 39));
+    assert_eq!(snapshot.started, 40);
+    ruin.expect_balanced();
+}
+
+#[test]
+fn a_meter_that_panics_while_the_fleet_leaves_is_not_put_back() {
+    let ruin = Ruin::of(|config| {
+        config.drain = Duration::from_secs(10);
+        config.sabotage = vec![
+            (0, Sabotage::Entered(MeterState::Deregistering)),
+            (1, Sabotage::Entered(MeterState::Deregistered)),
+        ];
+    });
+    assert_eq!(ruin.failures(), [(FailureKind::ActorPanicked, 2)]);
+    let snapshot = ruin.snapshot();
+    assert_eq!((snapshot.states[MeterState::Crashed], snapshot.states[MeterState::Deregistered]), (2, 38));
+    assert_eq!(snapshot.stage(Stage::Onboarding).count, 40, "nobody is onboarded anew");
+    ruin.expect_balanced();
+}
+
+#[test]
+fn meters_that_take_turns_leave_nothing_uncounted() {
+    let ruin = Ruin::of(|config| {
+        config.load = Load::Closed { in_flight: 8, sessions: 400 };
+        // One is replaced, and the balances hold all the same.
+        config.sabotage = vec![(11, Sabotage::Handled)];
+    });
+    assert_eq!(ruin.failures(), [(FailureKind::ActorPanicked, 1)]);
+    let snapshot = ruin.snapshot();
+    assert_eq!((snapshot.started, snapshot.stage(Stage::Onboarding).count), (400, 400));
+    assert_eq!(snapshot.states[MeterState::Deregistered], 40);
+    let registered: u32 = ruin.outcome.registrations.values().map(|(confirmed, _)| confirmed).sum();
+    assert_eq!(registered, 400, "of meters that are no more as well");
     ruin.expect_balanced();
 }

@@ -42,7 +42,7 @@ pub(super) enum Order {
 pub(super) enum Notice {
     /// What it recorded since the last time.
     Interval(Box<Interval>, Box<Health>),
-    /// What is left of its meters, by slot; its last word.
+    /// What is left of its meters, one account for each slot that had any; its last word.
     Remains(Vec<(u32, Remains)>),
     /// It cannot go on: the reason, for people.
     Broken(String),
@@ -144,7 +144,7 @@ impl Shard {
                 self.shared.resolved(answer);
             }
             let now = self.shared.now();
-            self.start_arrivals(now);
+            self.start_arrivals(now).await;
             self.go_on_draining(now);
             self.fire_timers(now);
             let received = self.receive()?;
@@ -163,11 +163,14 @@ impl Shard {
         }
     }
 
-    fn start_arrivals(&mut self, now: Instant) {
+    async fn start_arrivals(&mut self, now: Instant) {
         // A burst is started in pieces, so that the answers to its first are not left lying.
         const AT_ONCE: usize = 64;
         for _ in 0..AT_ONCE {
             let Some((slot, planned)) = self.feeder.next(self.shared.onboarded(), now) else { break };
+            if self.shared.retire(slot) {
+                self.let_actors_run().await;
+            }
             self.shared.arrive(slot, planned);
         }
     }
@@ -175,6 +178,7 @@ impl Shard {
     fn begin_drain(&mut self, over: Duration) {
         let from = self.shared.now();
         self.feeder.stop(from);
+        self.shared.leave();
         self.drain.get_or_insert(Drain { from, over, next: 0 });
     }
 
@@ -284,6 +288,7 @@ impl Shard {
     }
 
     async fn finish(&mut self) -> io::Result<()> {
+        self.shared.leave();
         // In pieces, so that the actors' mailboxes stay small.
         const AT_ONCE: u32 = 4_096;
         for first in (0..self.shared.config.meters).step_by(AT_ONCE as usize) {
@@ -293,6 +298,7 @@ impl Shard {
             }
             self.let_actors_run().await;
         }
+        self.shared.replace_the_fallen();
         self.report(self.shared.now());
         self.say(Notice::Remains(self.shared.take_remains()));
         Ok(())

@@ -376,22 +376,15 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
         let plan = &self.config.plan;
         let mut states = [0_i64; MeterState::COUNT];
         let mut in_flight = [0_u64; RequestKind::COUNT];
-        let mut registrations: BTreeMap<u32, (u32, u32)> = BTreeMap::new();
+        let mut registrations = BTreeMap::new();
         for (shard, remains) in &self.remains {
-            // A meter that was put back has left several accounts; the last is of the one that is there.
-            let mut last: BTreeMap<u32, MeterState> = BTreeMap::new();
             for (slot, remains) in remains {
                 let meter = slot * plan.shards() + shard;
-                let sum = registrations.entry(meter).or_default();
-                sum.0 += remains.confirmed;
-                sum.1 += remains.unconfirmed;
-                last.insert(meter, remains.state);
+                registrations.insert(meter, (remains.confirmed, remains.unconfirmed));
+                states[remains.state.index()] += 1;
                 if let Some(kind) = remains.in_flight {
                     in_flight[kind.index()] += 1;
                 }
-            }
-            for state in last.values() {
-                states[state.index()] += 1;
             }
         }
         // Who never arrived was not asked.

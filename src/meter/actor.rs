@@ -31,7 +31,7 @@ pub trait Surroundings: 'static {
     fn handled(&self);
     /// The meter of this slot, or its code, is done for; what it leaves behind.
     fn crashed(&self, slot: u32, remains: Remains);
-    /// The answer to [`Command::Report`].
+    /// The answer to [`Command::Report`], and the last word after [`Command::Retire`].
     fn report(&self, slot: u32, remains: Remains);
     /// Whether the meter of this slot is to panic at this moment: how a test sees what happens then.
     fn sabotaged(&self, slot: u32, moment: Sabotage) -> bool;
@@ -101,6 +101,8 @@ pub enum Command {
     Shutdown,
     /// Say what you are.
     Report,
+    /// Stop where you are, and say what is left: the slot is wanted for another.
+    Retire,
 }
 
 impl Message for Command {
@@ -204,10 +206,11 @@ impl<S: Surroundings> MeterActor<S> {
             }
             Command::Unsendable { to } => self.meter.handle_unsendable(to, Unreachable::SendError, now),
             Command::Shutdown => self.meter.shutdown(now),
-            Command::Report => {
-                // Asked anew rather than known from what was recorded: the one is checked with the other.
-                let own = Known { state: self.meter.state(), in_flight: self.meter.in_flight() };
-                return self.shard.report(self.slot, self.remains_of(own));
+            Command::Report => return self.report(),
+            Command::Retire => {
+                self.meter.stop();
+                self.settle(now);
+                return self.report();
             }
         }
         self.panic_if_told(Sabotage::Entered(self.meter.state()));
@@ -237,6 +240,12 @@ impl<S: Surroundings> MeterActor<S> {
             }
         }
         self.shard.arm(self.slot, self.meter.poll_timeout().map(|(at, _)| at));
+    }
+
+    /// Asks the meter anew rather than relying on what was recorded: the one is checked with the other.
+    fn report(&self) {
+        let own = Known { state: self.meter.state(), in_flight: self.meter.in_flight() };
+        self.shard.report(self.slot, self.remains_of(own));
     }
 
     fn remains_of(&self, meter: Known) -> Remains {
