@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use bootstorm::base::{Clock, Seed};
-use bootstorm::fleet::{self, FleetConfig, FleetOutcome, Load, Sabotage};
+use bootstorm::fleet::{self, FleetConfig, FleetError, FleetOutcome, Load, Sabotage};
 use bootstorm::metrics::{FailureKind, MeterState, RequestFate, RequestKind, Snapshot, Stage};
 use bootstorm::protocol::coap::{Code, Message};
 use bootstorm::protocol::lwm2m::ServerUri;
@@ -152,6 +152,10 @@ struct Ruin {
 impl Ruin {
     /// Runs 40 meters on two shards; `change` makes of them what the test needs.
     fn of(change: impl FnOnce(&mut FleetConfig)) -> Self {
+        Self::try_of(change).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn try_of(change: impl FnOnce(&mut FleetConfig)) -> Result<Self, FleetError> {
         let text = "[fleet]\nmeters = 40\n[arrivals]\nrate = \"400/s\"\n\
                     [run]\nhold = \"0s\"\nsettle = \"20s\"\nshards = 2\n";
         let scenario = scenario::load("panic.toml", text, &Overrides::default(), 2);
@@ -162,8 +166,8 @@ impl Ruin {
         let mut config = scenario.fleet_config(&ServerUri::coap(bootstrap), vec![bootstrap], clock);
         change(&mut config);
         let (_keep, commands) = mpsc::unbounded_channel();
-        let outcome = fleet::run(config, commands, |_, _| {}).unwrap_or_else(|error| panic!("{error}"));
-        Ruin { outcome, left: servers.stop() }
+        let outcome = fleet::run(config, commands, |_, _| {})?;
+        Ok(Ruin { outcome, left: servers.stop() })
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -278,4 +282,23 @@ fn meters_that_take_turns_leave_nothing_uncounted() {
     let registered: u32 = ruin.outcome.registrations.values().map(|(confirmed, _)| confirmed).sum();
     assert_eq!(registered, 400, "of meters that are no more as well");
     ruin.expect_balanced();
+}
+
+#[test]
+fn a_meter_whose_turn_comes_too_early_abandons_its_request() {
+    let ruin = Ruin::of(|config| {
+        // More under way than there are meters.
+        config.load = Load::Closed { in_flight: 60, sessions: 200 };
+        config.settle = Duration::from_millis(500);
+    });
+    let abandoned = |kind: &RequestKind| ruin.snapshot().requests[kind.index()].of(RequestFate::Abandoned);
+    assert!(RequestKind::ALL.iter().map(abandoned).sum::<u64>() > 0);
+    ruin.expect_balanced();
+}
+
+#[test]
+fn a_shard_that_panics_ends_the_run_with_an_error() {
+    let broken = Ruin::try_of(|config| config.sabotage = vec![(9, Sabotage::Arriving)]);
+    let FleetError::Environment(why) = broken.err().expect("half of the fleet is gone");
+    assert!(why.contains("shard 1 "), "{why}");
 }

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::plan::Plan;
-use super::shard::{self, Health, Notice, Order};
+use super::shard::{self, Health, Notice, Order, Voice};
 use super::shared::{Feed, ShardConfig};
 use crate::base::{Clock, Instant, Seed};
 use crate::meter::{Remains, Sabotage};
@@ -151,6 +151,8 @@ struct Supervisor<F> {
     /// When the last meter is to arrive.
     last_arrival: Instant,
     phase: Phase,
+    /// A shard that is not there any more to take an order.
+    unreachable: Option<u32>,
     /// Signals to end the run so far.
     interrupts: u32,
     drained_at: Option<Instant>,
@@ -181,6 +183,7 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
             remains: BTreeMap::new(),
             last_arrival: start + last,
             phase: Phase::Arriving,
+            unreachable: None,
             interrupts: 0,
             drained_at: None,
             complete: true,
@@ -226,15 +229,15 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
             .filter(|_| self.config.pin && plan.shards() as usize <= cores.len());
         let (orders, inbox) = mpsc::unbounded_channel();
         let arbiter = Arbiter::new();
+        let mut voice = Voice::new(number, notices);
         let begun = arbiter.spawn_fn(move || {
             core.map(pin_current_thread);
             let mut sockets = MeterSockets::new(sockets);
             let opened = targets.iter().try_for_each(|target| sockets.open(0, *target));
             if let Err(error) = opened {
-                let _ = notices.send((number, Notice::Broken(error.to_string())));
-                return;
+                return voice.last_word(Notice::Broken(error.to_string()));
             }
-            actix::spawn(shard::run(shard, sockets, inbox, notices));
+            actix::spawn(shard::run(shard, sockets, inbox, voice));
         });
         if !begun {
             return Err(FleetError::Environment("a shard's thread ended before it began".to_owned()));
@@ -269,8 +272,21 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
                 _ = terminate.recv() => self.interrupted(),
                 _ = look.tick() => self.look(),
             }
+            if let Some(shard) = self.unreachable.take() {
+                return Err(self.why_gone(shard));
+            }
         }
         Ok(self.conclude())
+    }
+
+    /// Why a shard takes no orders any more: what it said, if it said anything.
+    fn why_gone(&mut self, shard: u32) -> FleetError {
+        while let Ok((shard, notice)) = self.notices.try_recv() {
+            if let Err(error) = self.heard(shard, notice) {
+                return error;
+            }
+        }
+        FleetError::Environment(format!("shard {shard} takes no orders any more"))
     }
 
     fn heard(&mut self, shard: u32, notice: Notice) -> Result<(), FleetError> {
@@ -355,10 +371,11 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
         self.totals.set_phase(phase);
     }
 
-    fn order(&self, order: Order) {
-        for shard in &self.orders {
-            // A shard that is gone has said why.
-            let _ = shard.send(order);
+    fn order(&mut self, order: Order) {
+        for (number, shard) in (0..).zip(&self.orders) {
+            if shard.send(order).is_err() {
+                self.unreachable = Some(number);
+            }
         }
     }
 

@@ -37,9 +37,11 @@ pub trait Surroundings: 'static {
     fn sabotaged(&self, slot: u32, moment: Sabotage) -> bool;
 }
 
-/// A moment at which a meter's code can be made to panic.
+/// A moment at which the code around a meter can be made to panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sabotage {
+    /// The meter is to be switched on; it is not its own code that panics but that of its shard.
+    Arriving,
     /// A datagram has come, and is not handled yet.
     Received,
     /// A datagram was handled, and nothing of what it led to is out yet.
