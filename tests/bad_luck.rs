@@ -9,12 +9,12 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use bootstorm::base::{Clock, Seed};
-use bootstorm::fleet;
-use bootstorm::metrics::{FailureKind, MeterState};
+use bootstorm::fleet::{self, FleetConfig, FleetError, FleetOutcome, Load, Sabotage};
+use bootstorm::metrics::{FailureKind, MeterState, RequestFate, RequestKind, Snapshot, Stage};
 use bootstorm::protocol::coap::{Code, Message};
 use bootstorm::protocol::lwm2m::ServerUri;
 use bootstorm::scenario::{self, Overrides};
-use bootstorm::servers::Embedded;
+use bootstorm::servers::{Embedded, Final};
 use tokio::sync::mpsc;
 
 use common::process::small_run;
@@ -155,31 +155,162 @@ fn noise_at_the_servers_is_counted_and_hurts_nobody() {
     assert_eq!((counts.bootstrap("finished"), counts.ems("registrations")), (200, 200));
 }
 
+/// A fleet with meters in it that are made to panic, and what is left of it.
+struct Ruin {
+    outcome: FleetOutcome,
+    left: Final,
+}
+
+impl Ruin {
+    /// Runs 40 meters on two shards; `change` makes of them what the test needs.
+    fn of(change: impl FnOnce(&mut FleetConfig)) -> Self {
+        Self::try_of(change).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn try_of(change: impl FnOnce(&mut FleetConfig)) -> Result<Self, FleetError> {
+        let text = "[fleet]\nmeters = 40\n[arrivals]\nrate = \"400/s\"\n\
+                    [run]\nhold = \"0s\"\nsettle = \"20s\"\nshards = 2\n";
+        let scenario = scenario::load("panic.toml", text, &Overrides::default(), 2);
+        let scenario = scenario.unwrap_or_else(|error| panic!("{error}"));
+        let clock = Clock::start();
+        let servers = Embedded::start(scenario.embedded_config(clock)).expect("free ports");
+        let bootstrap = servers.bootstrap_address().expect("it is embedded");
+        let mut config = scenario.fleet_config(&ServerUri::coap(bootstrap), vec![bootstrap], clock);
+        change(&mut config);
+        let (_keep, commands) = mpsc::unbounded_channel();
+        let outcome = fleet::run(config, commands, |_, _| {})?;
+        Ok(Ruin { outcome, left: servers.stop() })
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        self.outcome.totals.snapshot()
+    }
+
+    /// Requires that what was counted in different places agrees.
+    fn expect_balanced(&self) {
+        let (snapshot, outcome) = (self.snapshot(), &self.outcome);
+        assert_eq!(outcome.census, snapshot.states);
+        assert_eq!(snapshot.states.total(), 40);
+        assert!(snapshot.states.iter().all(|(_, count)| count >= 0), "{:?}", snapshot.states);
+        for kind in RequestKind::ALL {
+            let counts = snapshot.requests[kind.index()];
+            let ended =
+                [RequestFate::Answered, RequestFate::Reset, RequestFate::TimedOut, RequestFate::Abandoned];
+            let ended: u64 = ended.into_iter().map(|fate| counts.of(fate)).sum();
+            assert_eq!(counts.of(RequestFate::Sent), ended + outcome.in_flight[kind.index()], "{kind}");
+        }
+        let accepted = self.left.accepted.as_ref().expect("the EMS is embedded");
+        for (meter, (confirmed, unconfirmed)) in &outcome.registrations {
+            let times = accepted.iter().find(|(name, _)| number_of(name) == *meter);
+            let times = times.map_or(0, |(_, times)| *times);
+            assert!((*confirmed..=confirmed + unconfirmed).contains(&times), "{meter}: {times}");
+        }
+    }
+
+    fn failures(&self) -> Vec<(FailureKind, u64)> {
+        self.snapshot().failures.iter().map(|failure| (failure.kind, failure.count)).collect()
+    }
+}
+
+/// The number at the end of an endpoint name: its meter.
+fn number_of(endpoint: &str) -> u32 {
+    let digits = endpoint.rsplit(|letter: char| !letter.is_ascii_digit()).next().unwrap_or_default();
+    digits.parse().unwrap_or_else(|_| panic!("no number in {endpoint}"))
+}
+
 #[test]
 fn a_panicking_meter_is_counted_and_replaced_and_the_others_never_know() {
-    let text = "[fleet]\nmeters = 40\n[arrivals]\nrate = \"400/s\"\n[run]\nhold = \"0s\"\nsettle = \"20s\"\nshards = 2";
-    let scenario = scenario::load("panic.toml", text, &Overrides::default(), 2);
-    let scenario = scenario.unwrap_or_else(|error| panic!("{error}"));
-    let clock = Clock::start();
-    let servers = Embedded::start(scenario.embedded_config(clock)).expect("free ports");
-    let bootstrap = servers.bootstrap_address().expect("it is embedded");
-    let mut config = scenario.fleet_config(&ServerUri::coap(bootstrap), vec![bootstrap], clock);
-    config.sabotage = vec![3, 8, 39];
-    let (_keep, commands) = mpsc::unbounded_channel();
-    let outcome = fleet::run(config, commands, |_, _| {});
-    let outcome = outcome.unwrap_or_else(|error| panic!("{error}"));
-    let snapshot = outcome.totals.snapshot();
-    let failures: Vec<_> = snapshot.failures.iter().map(|failure| (failure.kind, failure.count)).collect();
-    assert_eq!(failures, [(FailureKind::ActorPanicked, 3)]);
+    let ruin =
+        Ruin::of(|config| config.sabotage = [3, 8, 39].map(|meter| (meter, Sabotage::Received)).into());
+    let snapshot = ruin.snapshot();
+    assert_eq!(ruin.failures(), [(FailureKind::ActorPanicked, 3)]);
+    assert_eq!((snapshot.started, snapshot.due), (40, 40), "who is put back does not arrive again");
     assert_eq!(snapshot.registered_peak, 40, "those that were replaced register too");
     assert_eq!(snapshot.states[MeterState::Deregistered], 40);
-    assert_eq!(outcome.census, snapshot.states);
-    assert!(outcome.complete);
-    let left = servers.stop();
+    ruin.expect_balanced();
+    assert!(ruin.outcome.complete);
     // To the Bootstrap-Server they are devices that start over before they were through.
-    let bootstrap = left.counts.bootstrap.expect("it is embedded").counters;
+    let bootstrap = &ruin.left.counts.bootstrap.as_ref().expect("it is embedded").counters;
     assert_eq!((bootstrap.restarted, bootstrap.finished, bootstrap.failed), (3, 40, 0));
-    let accepted = left.accepted.expect("the EMS is embedded");
+    let accepted = ruin.left.accepted.as_ref().expect("the EMS is embedded");
     assert_eq!(accepted.len(), 40);
     assert!(accepted.values().all(|&times| times == 1), "{accepted:?}");
+}
+
+#[test]
+fn a_meter_that_panics_before_it_can_tell_what_it_did_leaves_the_balances_whole() {
+    let ruin = Ruin::of(|config| {
+        config.sabotage = vec![
+            // The answer to its Bootstrap-Request is lost in it.
+            (4, Sabotage::Handled),
+            (5, Sabotage::Entered(MeterState::Registering)),
+            // The EMS has it, and it never says so.
+            (6, Sabotage::Entered(MeterState::Registered)),
+        ];
+    });
+    assert_eq!(ruin.failures(), [(FailureKind::ActorPanicked, 3)]);
+    assert_eq!(ruin.snapshot().states[MeterState::Deregistered], 40);
+    assert_eq!(ruin.outcome.registrations[&6], (1, 1), "one seen, one lost");
+    ruin.expect_balanced();
+}
+
+#[test]
+fn a_meter_that_panics_again_and_again_stays_away() {
+    let ruin = Ruin::of(|config| config.sabotage = vec![(7, Sabotage::Received); 4]);
+    assert_eq!(ruin.failures(), [(FailureKind::ActorPanicked, 4)]);
+    let snapshot = ruin.snapshot();
+    assert_eq!((snapshot.states[MeterState::Crashed], snapshot.states[MeterState::Deregistered]), (1, 39));
+    assert_eq!(snapshot.started, 40);
+    ruin.expect_balanced();
+}
+
+#[test]
+fn a_meter_that_panics_while_the_fleet_leaves_is_not_put_back() {
+    let ruin = Ruin::of(|config| {
+        config.drain = Duration::from_secs(10);
+        config.sabotage = vec![
+            (0, Sabotage::Entered(MeterState::Deregistering)),
+            (1, Sabotage::Entered(MeterState::Deregistered)),
+        ];
+    });
+    assert_eq!(ruin.failures(), [(FailureKind::ActorPanicked, 2)]);
+    let snapshot = ruin.snapshot();
+    assert_eq!((snapshot.states[MeterState::Crashed], snapshot.states[MeterState::Deregistered]), (2, 38));
+    assert_eq!(snapshot.stage(Stage::Onboarding).count, 40, "nobody is onboarded anew");
+    ruin.expect_balanced();
+}
+
+#[test]
+fn meters_that_take_turns_leave_nothing_uncounted() {
+    let ruin = Ruin::of(|config| {
+        config.load = Load::Closed { in_flight: 8, sessions: 400 };
+        // One is replaced, and the balances hold all the same.
+        config.sabotage = vec![(11, Sabotage::Handled)];
+    });
+    assert_eq!(ruin.failures(), [(FailureKind::ActorPanicked, 1)]);
+    let snapshot = ruin.snapshot();
+    assert_eq!((snapshot.started, snapshot.stage(Stage::Onboarding).count), (400, 400));
+    assert_eq!(snapshot.states[MeterState::Deregistered], 40);
+    let registered: u32 = ruin.outcome.registrations.values().map(|(confirmed, _)| confirmed).sum();
+    assert_eq!(registered, 400, "of meters that are no more as well");
+    ruin.expect_balanced();
+}
+
+#[test]
+fn a_meter_whose_turn_comes_too_early_abandons_its_request() {
+    let ruin = Ruin::of(|config| {
+        // More under way than there are meters.
+        config.load = Load::Closed { in_flight: 60, sessions: 200 };
+        config.settle = Duration::from_millis(500);
+    });
+    let abandoned = |kind: &RequestKind| ruin.snapshot().requests[kind.index()].of(RequestFate::Abandoned);
+    assert!(RequestKind::ALL.iter().map(abandoned).sum::<u64>() > 0);
+    ruin.expect_balanced();
+}
+
+#[test]
+fn a_shard_that_panics_ends_the_run_with_an_error() {
+    let broken = Ruin::try_of(|config| config.sabotage = vec![(9, Sabotage::Arriving)]);
+    let FleetError::Environment(why) = broken.err().expect("half of the fleet is gone");
+    assert!(why.contains("shard 1 "), "{why}");
 }

@@ -65,6 +65,23 @@ fn sigterm_is_as_good_as_ctrl_c() {
     interrupted_while_holding(Signal::SIGTERM);
 }
 
+#[test]
+fn once_while_everybody_leaves_anyway_changes_nothing() {
+    let (servers, folder) = (Serving::start(&[]), tempfile::tempdir().expect("a folder"));
+    // De-registers take half of it.
+    let set = ["run.hold=0s", "run.drain=4s"];
+    let mut run = staying(&servers, folder.path()).set(&set).start();
+    run.await_phase("draining");
+    run.signal(Signal::SIGINT);
+    let ended = run.finish().expect_code(0);
+    assert!(!ended.stdout.contains("INCOMPLETE"), "{}", ended.stdout);
+    let report = Report::read(folder.path());
+    assert!(report.is("/run/complete"));
+    report.expect_balanced();
+    assert_eq!(report.figure("/fleet/states/deregistered"), 200);
+    assert_eq!(servers.stop().ems("left"), 200);
+}
+
 /// Interrupts twice: once while the fleet holds, and again while it drains.
 fn twice(mut run: Process, second: Signal) -> Ended {
     run.await_phase("holding");

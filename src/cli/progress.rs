@@ -100,7 +100,8 @@ pub fn render(progress: &Progress, width: usize, colour: bool) -> String {
         block.line("DOUBTFUL", Style::Red, why, Style::Red);
     }
     let next = match progress.phase {
-        Phase::Draining => "stops at once; the results are marked incomplete",
+        // The first may have begun the drain, or come to nothing in it.
+        Phase::Draining => "a second time stops at once; the results are marked incomplete",
         _ => "lets the meters de-register and ends the run",
     };
     block.line("Ctrl-C", Style::Dim, next, Style::Dim);

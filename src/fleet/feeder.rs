@@ -42,7 +42,7 @@ impl Feeder {
                 (arrival.meter / *shards, *start + arrival.due)
             }
             Kind::Closed { in_flight, left, slots, next } => {
-                if *left == 0 || *slots == 0 || self.started - onboarded >= *in_flight {
+                if *left == 0 || *slots == 0 || self.started.saturating_sub(onboarded) >= *in_flight {
                     return None;
                 }
                 *left -= 1;

@@ -11,4 +11,5 @@ mod shard;
 mod shared;
 mod supervisor;
 
+pub use crate::meter::Sabotage;
 pub use supervisor::{Command, FleetConfig, FleetError, FleetHealth, FleetOutcome, Load, run};

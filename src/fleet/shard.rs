@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use super::feeder::Feeder;
 use super::shared::{Resolved, ShardConfig, Shared};
 use crate::base::Instant;
-use crate::meter::{Command, Remains, Surroundings};
+use crate::meter::{Command, Remains, Sabotage, Surroundings};
 use crate::metrics::{Event, Interval};
 use crate::transport::{MeterSockets, Timer, UdpCounters, resources::this_thread_cpu};
 
@@ -42,7 +42,7 @@ pub(super) enum Order {
 pub(super) enum Notice {
     /// What it recorded since the last time.
     Interval(Box<Interval>, Box<Health>),
-    /// What is left of its meters, by slot; its last word.
+    /// What is left of its meters, one account for each slot that had any; its last word.
     Remains(Vec<(u32, Remains)>),
     /// It cannot go on: the reason, for people.
     Broken(String),
@@ -65,15 +65,45 @@ pub(super) async fn run(
     config: ShardConfig,
     sockets: MeterSockets,
     orders: mpsc::UnboundedReceiver<Order>,
-    notices: mpsc::UnboundedSender<(u32, Notice)>,
+    mut voice: Voice,
 ) {
-    let number = config.number;
     let outcome = match Timer::new(&config.clock) {
-        Ok(timer) => Shard::new(config, sockets, timer, orders, notices.clone()).work().await,
+        Ok(timer) => Shard::new(config, sockets, timer, orders, voice.notices.clone()).work().await,
         Err(error) => Err(error),
     };
-    if let Err(error) = outcome {
-        let _ = notices.send((number, Notice::Broken(error.to_string())));
+    match outcome {
+        Ok(remains) => voice.last_word(Notice::Remains(remains)),
+        Err(error) => voice.last_word(Notice::Broken(error.to_string())),
+    }
+}
+
+/// A shard's right to speak to the supervisor. Dropped before a last word, by a panic or with a thread that
+/// never got to work, it says that the shard is broken: nobody waits for one that is gone.
+pub(super) struct Voice {
+    number: u32,
+    notices: mpsc::UnboundedSender<(u32, Notice)>,
+    done: bool,
+}
+
+impl Voice {
+    pub(super) fn new(number: u32, notices: mpsc::UnboundedSender<(u32, Notice)>) -> Self {
+        Voice { number, notices, done: false }
+    }
+
+    /// Says the last that is to be said.
+    pub(super) fn last_word(&mut self, notice: Notice) {
+        self.done = true;
+        // A supervisor that is gone does not need it.
+        let _ = self.notices.send((self.number, notice));
+    }
+}
+
+impl Drop for Voice {
+    fn drop(&mut self) {
+        if !self.done {
+            let why = format!("shard {} ended before its time, by a fault of the generator", self.number);
+            self.last_word(Notice::Broken(why));
+        }
     }
 }
 
@@ -131,20 +161,21 @@ impl Shard {
         }
     }
 
-    async fn work(&mut self) -> io::Result<()> {
+    /// Works until it is told to finish; what is left of its meters.
+    async fn work(&mut self) -> io::Result<Vec<(u32, Remains)>> {
         let mut order = None;
         let mut idle_turns = 0;
         loop {
             match order.take().or_else(|| self.orders.try_recv().ok()) {
                 Some(Order::Drain(over)) => self.begin_drain(over),
-                Some(Order::Finish) => return self.finish().await,
+                Some(Order::Finish) => return Ok(self.finish().await),
                 None => {}
             }
             while let Ok(answer) = self.resolved.try_recv() {
                 self.shared.resolved(answer);
             }
             let now = self.shared.now();
-            self.start_arrivals(now);
+            self.start_arrivals(now).await;
             self.go_on_draining(now);
             self.fire_timers(now);
             let received = self.receive()?;
@@ -163,18 +194,23 @@ impl Shard {
         }
     }
 
-    fn start_arrivals(&mut self, now: Instant) {
+    async fn start_arrivals(&mut self, now: Instant) {
         // A burst is started in pieces, so that the answers to its first are not left lying.
         const AT_ONCE: usize = 64;
         for _ in 0..AT_ONCE {
             let Some((slot, planned)) = self.feeder.next(self.shared.onboarded(), now) else { break };
-            self.shared.start_over(slot, planned);
+            assert!(!self.shared.sabotaged(slot, Sabotage::Arriving), "this shard was told to panic");
+            if self.shared.retire(slot) {
+                self.let_actors_run().await;
+            }
+            self.shared.arrive(slot, planned);
         }
     }
 
     fn begin_drain(&mut self, over: Duration) {
         let from = self.shared.now();
         self.feeder.stop(from);
+        self.shared.leave();
         self.drain.get_or_insert(Drain { from, over, next: 0 });
     }
 
@@ -283,7 +319,8 @@ impl Shard {
         }
     }
 
-    async fn finish(&mut self) -> io::Result<()> {
+    async fn finish(&mut self) -> Vec<(u32, Remains)> {
+        self.shared.leave();
         // In pieces, so that the actors' mailboxes stay small.
         const AT_ONCE: u32 = 4_096;
         for first in (0..self.shared.config.meters).step_by(AT_ONCE as usize) {
@@ -293,9 +330,9 @@ impl Shard {
             }
             self.let_actors_run().await;
         }
+        self.shared.replace_the_fallen();
         self.report(self.shared.now());
-        self.say(Notice::Remains(self.shared.take_remains()));
-        Ok(())
+        self.shared.take_remains()
     }
 
     fn say(&self, notice: Notice) {

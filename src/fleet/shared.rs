@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::arrivals::Arrivals;
 use super::endpoint::EndpointTemplate;
 use crate::base::{Clock, Instant, Seed, Wheel};
-use crate::meter::{Command, Meter, MeterActor, Remains, Surroundings, Unreachable};
+use crate::meter::{Command, Meter, MeterActor, Remains, Sabotage, Sending, Surroundings, Unreachable};
 use crate::metrics::{Event, MeterState, NoiseKind, Recorder, Stage};
 use crate::protocol::client::{self, Link};
 use crate::transport::{MeterSockets, SendError, resolve};
@@ -40,8 +40,8 @@ pub(super) struct ShardConfig {
     pub seed: Seed,
     /// The run's clock.
     pub clock: Clock,
-    /// Meters that panic at their first datagram, by index: to show what happens then.
-    pub sabotage: Arc<[u32]>,
+    /// Meters that are to panic, by index, and when: to show what happens then.
+    pub sabotage: Vec<(u32, Sabotage)>,
 }
 
 /// When a shard switches its meters on.
@@ -68,6 +68,21 @@ pub(super) struct Resolved {
 /// Names being looked up, with the meters that wait for each, and which path of theirs it is for.
 type Lookups = FxHashMap<(Box<str>, u16), Vec<(u32, Link)>>;
 
+/// The meters a slot had before the present one.
+#[derive(Default)]
+struct Past {
+    /// How many there were.
+    lives: u32,
+    /// How many of them panicked.
+    falls: u32,
+    /// The last panicked, and none was put in its place.
+    crashed: bool,
+    /// Their Registers answered with 2.01.
+    confirmed: u32,
+    /// Their Registers whose answer they never saw.
+    unconfirmed: u32,
+}
+
 pub(super) struct Shared {
     pub config: ShardConfig,
     pub sockets: RefCell<MeterSockets>,
@@ -79,16 +94,20 @@ pub(super) struct Shared {
     pending: Cell<usize>,
     /// Planned instants of meters whose first datagram waits to be sent.
     pub starting: RefCell<Vec<Instant>>,
-    /// Slots whose actor panicked, with the state it was in.
-    fallen: RefCell<Vec<(u32, MeterState)>>,
-    remains: RefCell<Vec<(u32, Remains)>>,
-    /// How many meters a slot has had before the present one, where that is not none.
-    lives: RefCell<FxHashMap<u32, u32>>,
+    /// Slots whose actor panicked, with what it left.
+    fallen: RefCell<Vec<(u32, Remains)>>,
+    /// What actors that were asked have reported.
+    reported: RefCell<Vec<(u32, Remains)>>,
+    /// What slots have had before the present meter, where that is anything.
+    past: RefCell<FxHashMap<u32, Past>>,
+    /// Meters leave: who falls now is not put back, as nobody would tell its successor to leave.
+    leaving: Cell<bool>,
     /// Meters that got their first 2.01.
     onboarded: Cell<u64>,
     lookups: RefCell<Lookups>,
     resolved: mpsc::UnboundedSender<Resolved>,
-    sabotaged: RefCell<Vec<u32>>,
+    /// Slots that are to panic, each once for each entry.
+    sabotage: RefCell<Vec<(u32, Sabotage)>>,
 }
 
 impl Shared {
@@ -97,8 +116,8 @@ impl Shared {
         sockets: MeterSockets,
         resolved: mpsc::UnboundedSender<Resolved>,
     ) -> Self {
-        let own = |meter: &&u32| *meter % config.shards == config.number;
-        let sabotaged = config.sabotage.iter().filter(own).map(|meter| meter / config.shards).collect();
+        let own = config.sabotage.iter().filter(|(meter, _)| *meter % config.shards == config.number);
+        let sabotage = own.map(|&(meter, moment)| (meter / config.shards, moment)).collect();
         Shared {
             sockets: RefCell::new(sockets),
             wheel: RefCell::new(Wheel::new(config.clock.now())),
@@ -107,23 +126,24 @@ impl Shared {
             pending: Cell::new(0),
             starting: RefCell::default(),
             fallen: RefCell::default(),
-            remains: RefCell::default(),
-            lives: RefCell::default(),
+            reported: RefCell::default(),
+            past: RefCell::default(),
+            leaving: Cell::new(false),
             onboarded: Cell::new(0),
             lookups: RefCell::default(),
             resolved,
-            sabotaged: RefCell::new(sabotaged),
+            sabotage: RefCell::new(sabotage),
             config,
         }
     }
 
     /// Puts a meter into its slot and starts its actor.
-    pub(super) fn spawn(self: &Rc<Self>, slot: u32, planned: Instant) {
+    fn spawn(self: &Rc<Self>, slot: u32, planned: Instant) {
         let meter = self.meter_of(slot);
         let endpoint = self.config.endpoint.name(meter).into();
         // Another life draws other tokens and message IDs: with the same ones, servers would take it for
         // an echo of the one before.
-        let life = self.lives.borrow().get(&slot).copied().unwrap_or_default();
+        let life = self.past.borrow().get(&slot).map_or(0, |past| past.lives);
         let seed = self.config.seed.child("meter", meter.into()).child("life", life.into());
         let meter = Meter::new(self.config.client.clone(), endpoint, seed);
         self.pending.set(self.pending.get() + 1);
@@ -146,39 +166,79 @@ impl Shared {
         self.pending.get() > 0
     }
 
-    /// Puts meters back whose code panicked, switched on now. One that keeps doing it stays away.
+    /// Puts meters back whose code panicked, switched on now. One that keeps doing it stays away, and when
+    /// the fleet leaves, all do.
     pub(super) fn replace_the_fallen(self: &Rc<Self>) {
         let fallen = std::mem::take(&mut *self.fallen.borrow_mut());
-        for (slot, from) in fallen {
-            let again = self.next_life(slot) <= MAX_REPLACEMENTS;
+        for (slot, remains) in fallen {
+            let again = self.bury(slot, remains, |past| {
+                past.falls += 1;
+                past.crashed = past.falls > MAX_REPLACEMENTS || self.leaving.get();
+                !past.crashed
+            });
             let to = if again { MeterState::Planned } else { MeterState::Crashed };
-            self.record(slot, Event::State { from, to });
-            self.actors.borrow_mut()[slot as usize] = None;
+            self.record(slot, Event::State { from: remains.state, to });
             if again {
                 self.spawn(slot, self.now());
             }
         }
     }
 
-    /// Starts the meter of a slot over, as if fresh from the factory.
-    pub(super) fn start_over(self: &Rc<Self>, slot: u32, planned: Instant) {
-        if self.actors.borrow_mut()[slot as usize].take().is_some() {
-            self.next_life(slot);
-            self.record(slot, Event::State { from: MeterState::Registered, to: MeterState::Planned });
+    /// From now on nobody is put back.
+    pub(super) fn leave(&self) {
+        self.leaving.set(true);
+    }
+
+    /// Tells the meter of a slot, if there is one, to stop and make room for the next. Let the actors run
+    /// before that [arrives](Shared::arrive).
+    pub(super) fn retire(&self, slot: u32) -> bool {
+        let occupied = self.actors.borrow()[slot as usize].is_some();
+        if occupied {
+            self.tell(slot, Command::Retire);
         }
+        occupied
+    }
+
+    /// Switches the meter of a slot on, as if fresh from the factory: an arrival, which a meter put in the
+    /// place of one that fell is not.
+    pub(super) fn arrive(self: &Rc<Self>, slot: u32, planned: Instant) {
+        if let Some(from) = self.vacate(slot) {
+            self.record(slot, Event::State { from, to: MeterState::Planned });
+        }
+        self.starting.borrow_mut().push(planned);
         self.spawn(slot, planned);
+    }
+
+    /// The state in which the meter before left this slot, if there was one.
+    fn vacate(&self, slot: u32) -> Option<MeterState> {
+        let of = |list: &RefCell<Vec<(u32, Remains)>>| {
+            let mut list = list.borrow_mut();
+            let at = list.iter().position(|(whose, _)| *whose == slot)?;
+            Some(list.swap_remove(at).1)
+        };
+        if let Some(remains) = of(&self.reported).or_else(|| of(&self.fallen)) {
+            self.bury(slot, remains, |_| ());
+            return Some(remains.state);
+        }
+        let mut past = self.past.borrow_mut();
+        let crashed = &mut past.get_mut(&slot)?.crashed;
+        std::mem::take(crashed).then_some(MeterState::Crashed)
+    }
+
+    /// Lets go of a meter that has ended, and keeps what counts of it.
+    fn bury<T>(&self, slot: u32, remains: Remains, note: impl FnOnce(&mut Past) -> T) -> T {
+        self.actors.borrow_mut()[slot as usize] = None;
+        let mut past = self.past.borrow_mut();
+        let past = past.entry(slot).or_default();
+        past.lives += 1;
+        past.confirmed += remains.confirmed;
+        past.unconfirmed += remains.unconfirmed;
+        note(past)
     }
 
     /// Meters that got their first 2.01 so far.
     pub(super) fn onboarded(&self) -> u64 {
         self.onboarded.get()
-    }
-
-    fn next_life(&self, slot: u32) -> u32 {
-        let mut lives = self.lives.borrow_mut();
-        let life = lives.entry(slot).or_default();
-        *life += 1;
-        *life
     }
 
     /// Tells those who wait for a name what came of it.
@@ -189,9 +249,21 @@ impl Shared {
         }
     }
 
-    /// What the actors have reported, by slot.
+    /// What is left of each slot that ever had a meter: the state of the last, and the Registers of all.
     pub(super) fn take_remains(&self) -> Vec<(u32, Remains)> {
-        std::mem::take(&mut *self.remains.borrow_mut())
+        let mut remains = std::mem::take(&mut *self.reported.borrow_mut());
+        let past = std::mem::take(&mut *self.past.borrow_mut());
+        for (slot, remains) in &mut remains {
+            if let Some(past) = past.get(slot) {
+                remains.confirmed += past.confirmed;
+                remains.unconfirmed += past.unconfirmed;
+            }
+        }
+        let crashed = past.into_iter().filter(|(_, past)| past.crashed);
+        remains.extend(crashed.map(|(slot, Past { confirmed, unconfirmed, .. })| {
+            (slot, Remains { state: MeterState::Crashed, in_flight: None, confirmed, unconfirmed })
+        }));
+        remains
     }
 
     fn meter_of(&self, slot: u32) -> u32 {
@@ -204,16 +276,15 @@ impl Surroundings for Shared {
         self.config.clock.now()
     }
 
-    fn send(&self, slot: u32, to: SocketAddr, bytes: &[u8]) -> Result<(), Unreachable> {
+    fn send(&self, slot: u32, to: SocketAddr, bytes: &[u8]) -> Result<Sending, Unreachable> {
         match self.sockets.borrow_mut().send(slot, to, bytes) {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(Sending::Queued),
             Err(SendError::Refused(_)) => Err(Unreachable::Refused),
             Err(SendError::Open(error)) => {
                 tracing::warn!(%to, %error, "no socket for a meter");
                 Err(Unreachable::SendError)
             }
-            // As on a full network: the message layer sends it again.
-            Err(SendError::QueueFull) => Ok(()),
+            Err(SendError::QueueFull) => Ok(Sending::Dropped),
         }
     }
 
@@ -245,31 +316,21 @@ impl Surroundings for Shared {
         self.wheel.borrow_mut().arm(slot, when.unwrap_or(Instant::FAR));
     }
 
-    fn started(&self, _slot: u32, planned: Instant) {
-        self.starting.borrow_mut().push(planned);
-    }
-
-    fn handled(&self, _slot: u32) {
+    fn handled(&self) {
         self.pending.set(self.pending.get().saturating_sub(1));
     }
 
     fn crashed(&self, slot: u32, remains: Remains) {
-        self.fallen.borrow_mut().push((slot, remains.state));
-        self.remains.borrow_mut().push((slot, remains));
+        self.fallen.borrow_mut().push((slot, remains));
     }
 
     fn report(&self, slot: u32, remains: Remains) {
-        self.remains.borrow_mut().push((slot, remains));
+        self.reported.borrow_mut().push((slot, remains));
     }
 
-    fn sabotaged(&self, slot: u32) -> bool {
-        let mut sabotaged = self.sabotaged.borrow_mut();
-        match sabotaged.iter().position(|&victim| victim == slot) {
-            Some(at) => {
-                sabotaged.swap_remove(at);
-                true
-            }
-            None => false,
-        }
+    fn sabotaged(&self, slot: u32, moment: Sabotage) -> bool {
+        let mut sabotage = self.sabotage.borrow_mut();
+        let found = sabotage.iter().position(|&planned| planned == (slot, moment));
+        found.map(|at| sabotage.swap_remove(at)).is_some()
     }
 }

@@ -10,10 +10,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::plan::Plan;
-use super::shard::{self, Health, Notice, Order};
+use super::shard::{self, Health, Notice, Order, Voice};
 use super::shared::{Feed, ShardConfig};
 use crate::base::{Clock, Instant, Seed};
-use crate::meter::Remains;
+use crate::meter::{Remains, Sabotage};
 use crate::metrics::{MeterState, Phase, RequestKind, States, Totals};
 use crate::protocol::client;
 use crate::transport::{
@@ -57,8 +57,8 @@ pub struct FleetConfig {
     pub settle: Duration,
     /// How long de-registering may take.
     pub drain: Duration,
-    /// Meters, by index, whose code is made to panic at their first datagram. Empty but in tests.
-    pub sabotage: Vec<u32>,
+    /// Meters, by index, whose code is made to panic, once for each entry. Empty but in tests.
+    pub sabotage: Vec<(u32, Sabotage)>,
 }
 
 /// How the meters of a fleet are switched on.
@@ -122,8 +122,8 @@ pub enum FleetError {
     Environment(String),
 }
 
-/// Runs a fleet on threads of its own until all phases are over, SIGINT or SIGTERM says so (once:
-/// drain; twice: stop), or a command does. `observe` is called a few times a second, and at the end.
+/// Runs a fleet on threads of its own until all phases are over, SIGINT or SIGTERM says so (the first:
+/// drain, if it does not yet; the second: stop), or a command does. `observe` is called a few times a second, and at the end.
 ///
 /// # Errors
 /// That sockets, timers or threads could not be had.
@@ -151,6 +151,10 @@ struct Supervisor<F> {
     /// When the last meter is to arrive.
     last_arrival: Instant,
     phase: Phase,
+    /// A shard that is not there any more to take an order.
+    unreachable: Option<u32>,
+    /// Signals to end the run so far.
+    interrupts: u32,
     drained_at: Option<Instant>,
     complete: bool,
 }
@@ -179,6 +183,8 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
             remains: BTreeMap::new(),
             last_arrival: start + last,
             phase: Phase::Arriving,
+            unreachable: None,
+            interrupts: 0,
             drained_at: None,
             complete: true,
             config,
@@ -207,7 +213,7 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
             endpoint: plan.endpoint_template().clone(),
             seed: *seed,
             clock: *clock,
-            sabotage: self.config.sabotage.as_slice().into(),
+            sabotage: self.config.sabotage.clone(),
         };
         let sockets = MeterSocketsConfig {
             gate: self.config.gate,
@@ -223,15 +229,15 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
             .filter(|_| self.config.pin && plan.shards() as usize <= cores.len());
         let (orders, inbox) = mpsc::unbounded_channel();
         let arbiter = Arbiter::new();
+        let mut voice = Voice::new(number, notices);
         let begun = arbiter.spawn_fn(move || {
             core.map(pin_current_thread);
             let mut sockets = MeterSockets::new(sockets);
             let opened = targets.iter().try_for_each(|target| sockets.open(0, *target));
             if let Err(error) = opened {
-                let _ = notices.send((number, Notice::Broken(error.to_string())));
-                return;
+                return voice.last_word(Notice::Broken(error.to_string()));
             }
-            actix::spawn(shard::run(shard, sockets, inbox, notices));
+            actix::spawn(shard::run(shard, sockets, inbox, voice));
         });
         if !begun {
             return Err(FleetError::Environment("a shard's thread ended before it began".to_owned()));
@@ -266,8 +272,21 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
                 _ = terminate.recv() => self.interrupted(),
                 _ = look.tick() => self.look(),
             }
+            if let Some(shard) = self.unreachable.take() {
+                return Err(self.why_gone(shard));
+            }
         }
         Ok(self.conclude())
+    }
+
+    /// Why a shard takes no orders any more: what it said, if it said anything.
+    fn why_gone(&mut self, shard: u32) -> FleetError {
+        while let Ok((shard, notice)) = self.notices.try_recv() {
+            if let Err(error) = self.heard(shard, notice) {
+                return error;
+            }
+        }
+        FleetError::Environment(format!("shard {shard} takes no orders any more"))
     }
 
     fn heard(&mut self, shard: u32, notice: Notice) -> Result<(), FleetError> {
@@ -285,16 +304,17 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
         Ok(())
     }
 
-    /// The first time, the fleet may leave in good order.
+    /// The first time, the fleet may leave in good order; whether it was about to anyway, nobody who
+    /// presses Ctrl-C can know.
     fn interrupted(&mut self) {
-        match self.phase {
-            Phase::Draining | Phase::Finished => self.obey(Command::Abort),
-            _ => self.obey(Command::Drain),
-        }
+        self.interrupts += 1;
+        self.obey(if self.interrupts == 1 { Command::Drain } else { Command::Abort });
     }
 
     fn obey(&mut self, command: Command) {
         match command {
+            // There is nothing left to cut short.
+            _ if self.phase == Phase::Finished => {}
             Command::Drain if self.phase == Phase::Draining => {}
             Command::Drain => {
                 // Meters were still to come, or were not to leave yet.
@@ -351,10 +371,11 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
         self.totals.set_phase(phase);
     }
 
-    fn order(&self, order: Order) {
-        for shard in &self.orders {
-            // A shard that is gone has said why.
-            let _ = shard.send(order);
+    fn order(&mut self, order: Order) {
+        for (number, shard) in (0..).zip(&self.orders) {
+            if shard.send(order).is_err() {
+                self.unreachable = Some(number);
+            }
         }
     }
 
@@ -372,22 +393,15 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
         let plan = &self.config.plan;
         let mut states = [0_i64; MeterState::COUNT];
         let mut in_flight = [0_u64; RequestKind::COUNT];
-        let mut registrations: BTreeMap<u32, (u32, u32)> = BTreeMap::new();
+        let mut registrations = BTreeMap::new();
         for (shard, remains) in &self.remains {
-            // A meter that was put back has left several accounts; the last is of the one that is there.
-            let mut last: BTreeMap<u32, MeterState> = BTreeMap::new();
             for (slot, remains) in remains {
                 let meter = slot * plan.shards() + shard;
-                let sum = registrations.entry(meter).or_default();
-                sum.0 += remains.confirmed;
-                sum.1 += remains.unconfirmed;
-                last.insert(meter, remains.state);
+                registrations.insert(meter, (remains.confirmed, remains.unconfirmed));
+                states[remains.state.index()] += 1;
                 if let Some(kind) = remains.in_flight {
                     in_flight[kind.index()] += 1;
                 }
-            }
-            for state in last.values() {
-                states[state.index()] += 1;
             }
         }
         // Who never arrived was not asked.

@@ -16,27 +16,48 @@ use crate::protocol::client::Link;
 pub trait Surroundings: 'static {
     /// The time.
     fn now(&self) -> Instant;
-    /// Queues a datagram from this slot's own address.
+    /// Sends a datagram from this slot's own address.
     ///
     /// # Errors
     /// That nothing can be sent there at all.
-    fn send(&self, slot: u32, to: SocketAddr, bytes: &[u8]) -> Result<(), Unreachable>;
+    fn send(&self, slot: u32, to: SocketAddr, bytes: &[u8]) -> Result<Sending, Unreachable>;
     /// Finds the address of a host; the answer comes as a message.
     fn resolve(&self, slot: u32, link: Link, host: Box<str>, port: u16);
     /// Counts an event of this slot's meter.
     fn record(&self, slot: u32, event: Event);
     /// Sets this slot's one timer, or clears it.
     fn arm(&self, slot: u32, when: Option<Instant>);
-    /// The meter was switched on that was to be switched on at `planned`.
-    fn started(&self, slot: u32, planned: Instant);
     /// A message, or the start of an actor, has been dealt with.
-    fn handled(&self, slot: u32);
+    fn handled(&self);
     /// The meter of this slot, or its code, is done for; what it leaves behind.
     fn crashed(&self, slot: u32, remains: Remains);
-    /// The answer to [`Command::Report`].
+    /// The answer to [`Command::Report`], and the last word after [`Command::Retire`].
     fn report(&self, slot: u32, remains: Remains);
-    /// Whether the meter of this slot is to panic now: how a test sees what happens then.
-    fn sabotaged(&self, slot: u32) -> bool;
+    /// Whether the meter of this slot is to panic at this moment: how a test sees what happens then.
+    fn sabotaged(&self, slot: u32, moment: Sabotage) -> bool;
+}
+
+/// A moment at which the code around a meter can be made to panic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// The meter is to be switched on; it is not its own code that panics but that of its shard.
+    Arriving,
+    /// A datagram has come, and is not handled yet.
+    Received,
+    /// A datagram was handled, and nothing of what it led to is out yet.
+    Handled,
+    /// The meter has come into this state, and nobody knows yet.
+    Entered(MeterState),
+}
+
+/// What became of a datagram that may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sending {
+    /// It is on its way to the kernel.
+    Queued,
+    /// There was no room for it, as on a full network: the message layer sends it again. The sockets count
+    /// it; to the meter's own counts it was never sent.
+    Dropped,
 }
 
 /// What a meter is at the end, for the balances.
@@ -82,6 +103,8 @@ pub enum Command {
     Shutdown,
     /// Say what you are.
     Report,
+    /// Stop where you are, and say what is left: the slot is wanted for another.
+    Retire,
 }
 
 impl Message for Command {
@@ -94,14 +117,35 @@ pub struct MeterActor<S: Surroundings> {
     slot: u32,
     planned: Instant,
     shard: Rc<S>,
+    /// What was recorded of the meter last: all that counts of one whose code panicked.
+    known: Known,
     /// Its code panicked: it only waits for the shard to let go of it.
     fallen: bool,
+}
+
+/// A meter as the recorder knows it.
+#[derive(Clone, Copy)]
+struct Known {
+    state: MeterState,
+    in_flight: Option<RequestKind>,
+}
+
+impl Known {
+    fn note(&mut self, event: Event) {
+        match event {
+            Event::State { to, .. } => self.state = to,
+            Event::Request { kind, fate: RequestFate::Sent } => self.in_flight = Some(kind),
+            Event::Request { .. } => self.in_flight = None,
+            _ => {}
+        }
+    }
 }
 
 impl<S: Surroundings> MeterActor<S> {
     /// An actor that switches its meter on when it starts; latencies count from `planned`.
     pub fn new(meter: Meter, slot: u32, planned: Instant, shard: Rc<S>) -> Self {
-        MeterActor { meter, slot, planned, shard, fallen: false }
+        let known = Known { state: meter.state(), in_flight: meter.in_flight() };
+        MeterActor { meter, slot, planned, shard, known, fallen: false }
     }
 
     /// Runs `act` on the meter. A panic in it is the end of this meter alone: it is caught, counted, and
@@ -109,17 +153,23 @@ impl<S: Surroundings> MeterActor<S> {
     /// Its context is not stopped here: what is in its mailbox already is to be dealt with as well.
     fn guarded(&mut self, act: impl FnOnce(&mut Self)) {
         let outcome = catch_unwind(AssertUnwindSafe(|| act(self)));
-        self.shard.handled(self.slot);
+        self.shard.handled();
         if outcome.is_err() {
-            let mut remains = self.remains();
-            self.shard.record(self.slot, Event::Failure(FailureKind::ActorPanicked));
-            if let Some(kind) = remains.in_flight.take() {
-                self.shard.record(self.slot, Event::Request { kind, fate: RequestFate::Abandoned });
-            }
-            self.shard.arm(self.slot, None);
-            self.fallen = true;
-            self.shard.crashed(self.slot, remains);
+            self.fall();
         }
+    }
+
+    /// Closes the account of a meter whose code panicked. What it did and could not tell any more has not
+    /// happened: the account goes on from what was recorded last, and the meter is not asked to do anything.
+    fn fall(&mut self) {
+        let remains = self.remains_of(self.known);
+        self.shard.record(self.slot, Event::Failure(FailureKind::ActorPanicked));
+        if let Some(kind) = remains.in_flight {
+            self.shard.record(self.slot, Event::Request { kind, fate: RequestFate::Abandoned });
+        }
+        self.shard.arm(self.slot, None);
+        self.fallen = true;
+        self.shard.crashed(self.slot, Remains { in_flight: None, ..remains });
     }
 
     /// Deals with what was said to a meter that is no more: to its successor it would mean nothing.
@@ -128,7 +178,13 @@ impl<S: Surroundings> MeterActor<S> {
             self.shard.record(self.slot, Event::Received { bytes: bytes.len() as u32 });
             self.shard.record(self.slot, Event::Noise(NoiseKind::Unexpected));
         }
-        self.shard.handled(self.slot);
+        self.shard.handled();
+    }
+
+    fn switch_on(&mut self) {
+        let now = self.shard.now();
+        self.meter.power_on(self.planned, now);
+        self.settle(now);
     }
 
     fn carry_out(&mut self, command: Command) {
@@ -137,10 +193,11 @@ impl<S: Surroundings> MeterActor<S> {
             Command::Datagram { from, bytes, at } => {
                 self.shard.record(self.slot, Event::Received { bytes: bytes.len() as u32 });
                 self.shard.record(self.slot, Event::Handled { late: now.since(at) });
-                assert!(!self.shard.sabotaged(self.slot), "this meter was told to panic");
+                self.panic_if_told(Sabotage::Received);
                 if let Some(noise) = self.meter.handle_input(from, &bytes, now) {
                     self.shard.record(self.slot, Event::Noise(noise));
                 }
+                self.panic_if_told(Sabotage::Handled);
             }
             Command::Tick => self.meter.handle_timeout(now),
             Command::Resolved { link, address: Some(address) } => {
@@ -151,9 +208,19 @@ impl<S: Surroundings> MeterActor<S> {
             }
             Command::Unsendable { to } => self.meter.handle_unsendable(to, Unreachable::SendError, now),
             Command::Shutdown => self.meter.shutdown(now),
-            Command::Report => return self.shard.report(self.slot, self.remains()),
+            Command::Report => return self.report(),
+            Command::Retire => {
+                self.meter.stop();
+                self.settle(now);
+                return self.report();
+            }
         }
+        self.panic_if_told(Sabotage::Entered(self.meter.state()));
         self.settle(now);
+    }
+
+    fn panic_if_told(&self, moment: Sabotage) {
+        assert!(!self.shard.sabotaged(self.slot, moment), "this meter was told to panic: {moment:?}");
     }
 
     /// Carries out what the meter wants, and arms its timer.
@@ -161,21 +228,33 @@ impl<S: Surroundings> MeterActor<S> {
         while let Some(output) = self.meter.poll_output(now) {
             match output {
                 Output::Transmit { to, bytes } => match self.shard.send(self.slot, to, &bytes) {
-                    Ok(()) => self.shard.record(self.slot, Event::Sent { bytes: bytes.len() as u32 }),
+                    Ok(Sending::Queued) => {
+                        self.shard.record(self.slot, Event::Sent { bytes: bytes.len() as u32 });
+                    }
+                    Ok(Sending::Dropped) => {}
                     Err(why) => self.meter.handle_unsendable(to, why, now),
                 },
                 Output::Resolve { link, host, port } => self.shard.resolve(self.slot, link, host, port),
-                Output::Event(event) => self.shard.record(self.slot, event),
+                Output::Event(event) => {
+                    self.shard.record(self.slot, event);
+                    self.known.note(event);
+                }
             }
         }
         self.shard.arm(self.slot, self.meter.poll_timeout().map(|(at, _)| at));
     }
 
-    fn remains(&self) -> Remains {
-        let in_flight = self.meter.in_flight();
+    /// Asks the meter anew rather than relying on what was recorded: the one is checked with the other.
+    fn report(&self) {
+        let own = Known { state: self.meter.state(), in_flight: self.meter.in_flight() };
+        self.shard.report(self.slot, self.remains_of(own));
+    }
+
+    fn remains_of(&self, meter: Known) -> Remains {
+        let Known { state, in_flight } = meter;
         let (confirmed, unconfirmed) = self.meter.registrations();
         let unconfirmed = unconfirmed + u32::from(in_flight == Some(RequestKind::Register));
-        Remains { state: self.meter.state(), in_flight, confirmed, unconfirmed }
+        Remains { state, in_flight, confirmed, unconfirmed }
     }
 }
 
@@ -183,12 +262,7 @@ impl<S: Surroundings> Actor for MeterActor<S> {
     type Context = Context<Self>;
 
     fn started(&mut self, _ctx: &mut Self::Context) {
-        self.guarded(|actor| {
-            let now = actor.shard.now();
-            actor.meter.power_on(actor.planned, now);
-            actor.settle(now);
-            actor.shard.started(actor.slot, actor.planned);
-        });
+        self.guarded(Self::switch_on);
     }
 }
 
@@ -202,3 +276,7 @@ impl<S: Surroundings> Handler<Command> for MeterActor<S> {
         self.guarded(|actor| actor.carry_out(command));
     }
 }
+
+#[cfg(test)]
+#[path = "actor_tests.rs"]
+mod tests;

@@ -10,6 +10,6 @@ mod map;
 #[expect(clippy::module_inception, reason = "the room is named after its one type, and so is the file of it")]
 mod meter;
 
-pub use actor::{Command, MeterActor, Remains, Surroundings};
+pub use actor::{Command, MeterActor, Remains, Sabotage, Sending, Surroundings};
 pub use device::factory;
 pub use meter::{Meter, Output, Unreachable};

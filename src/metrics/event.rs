@@ -32,7 +32,7 @@ pub enum Event {
     Failure(FailureKind),
     /// A datagram meant nothing.
     Noise(NoiseKind),
-    /// A datagram was handed to the kernel, retransmissions included.
+    /// A datagram was queued for the kernel, retransmissions included.
     Sent {
         /// Bytes of UDP payload.
         bytes: u32,
@@ -42,7 +42,7 @@ pub enum Event {
         /// Bytes of UDP payload.
         bytes: u32,
     },
-    /// A confirmable message was sent again (RFC 7252 §4.2); its datagram is also a `Sent`.
+    /// A confirmable message was sent again (RFC 7252 §4.2); its datagram, if there was room for it, is also a `Sent`.
     Retransmitted,
     /// A message was received again (RFC 7252 §4.5); its datagram is also a `Received`.
     Duplicate,

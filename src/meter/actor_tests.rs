@@ -1,0 +1,72 @@
+//! An actor in surroundings that only write down what they are told.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::base::Seed;
+use crate::meter::factory;
+use crate::protocol::client::{Backoff, Config};
+use crate::protocol::coap::Params;
+use crate::protocol::lwm2m::Version;
+
+/// Surroundings whose sockets do with every datagram the same.
+struct Quiet {
+    sending: Sending,
+    tried: Cell<u32>,
+    events: RefCell<Vec<Event>>,
+}
+
+impl Surroundings for Quiet {
+    fn now(&self) -> Instant {
+        Instant::from_secs(1)
+    }
+    fn send(&self, _: u32, _: SocketAddr, _: &[u8]) -> Result<Sending, Unreachable> {
+        self.tried.set(self.tried.get() + 1);
+        Ok(self.sending)
+    }
+    fn resolve(&self, _: u32, _: Link, _: Box<str>, _: u16) {}
+    fn record(&self, _: u32, event: Event) {
+        self.events.borrow_mut().push(event);
+    }
+    fn arm(&self, _: u32, _: Option<Instant>) {}
+    fn handled(&self) {}
+    fn crashed(&self, _: u32, _: Remains) {}
+    fn report(&self, _: u32, _: Remains) {}
+    fn sabotaged(&self, _: u32, _: Sabotage) -> bool {
+        false
+    }
+}
+
+/// A meter that has just been switched on, and has a Bootstrap-Request to send.
+fn switched_on(sending: Sending) -> Rc<Quiet> {
+    let second = Duration::from_secs(1);
+    let config = Config {
+        version: Version::V1_1,
+        transmission: Arc::new(Params::default()),
+        preferred_format: None,
+        bootstrap_backoff: Backoff { initial: second, max: second },
+        factory: factory("coap://127.0.0.1:5783", Duration::ZERO),
+    };
+    let shard = Rc::new(Quiet { sending, tried: Cell::new(0), events: RefCell::default() });
+    let meter = Meter::new(Arc::new(config), "meter".into(), Seed(1));
+    let mut actor = MeterActor::new(meter, 0, shard.now(), shard.clone());
+    actor.switch_on();
+    shard
+}
+
+fn sent(shard: &Quiet) -> usize {
+    shard.events.borrow().iter().filter(|event| matches!(event, Event::Sent { .. })).count()
+}
+
+#[test]
+fn a_datagram_that_never_leaves_is_not_counted_as_sent() {
+    let queued = switched_on(Sending::Queued);
+    assert_eq!((queued.tried.get(), sent(&queued)), (1, 1));
+    let dropped = switched_on(Sending::Dropped);
+    assert_eq!((dropped.tried.get(), sent(&dropped)), (1, 0));
+    // The request is on its way all the same: it will be sent again.
+    let request = Event::Request { kind: RequestKind::BootstrapRequest, fate: RequestFate::Sent };
+    assert!(dropped.events.borrow().contains(&request));
+}
