@@ -62,11 +62,11 @@ pub(super) enum Feed {
 /// The answer to a look-up of a name, with whom it is for.
 pub(super) struct Resolved {
     name: (Box<str>, u16),
-    address: Option<SocketAddr>,
+    addresses: Vec<SocketAddr>,
 }
 
 /// Names being looked up, with the meters that wait for each, and which path of theirs it is for.
-type Lookups = FxHashMap<(Box<str>, u16), Vec<(u32, Link)>>;
+type Lookups = FxHashMap<(Box<str>, u16), Vec<(u32, Link, u16)>>;
 
 /// The meters a slot had before the present one.
 #[derive(Default)]
@@ -244,8 +244,10 @@ impl Shared {
     /// Tells those who wait for a name what came of it.
     pub(super) fn resolved(&self, answer: Resolved) {
         let waiting = self.lookups.borrow_mut().remove(&answer.name).unwrap_or_default();
-        for (slot, link) in waiting {
-            self.tell(slot, Command::Resolved { link, address: answer.address });
+        for (slot, link, failures) in waiting {
+            // After an attempt that failed, the next address of the name takes its turn.
+            let turn = usize::from(failures) % answer.addresses.len().max(1);
+            self.tell(slot, Command::Resolved { link, address: answer.addresses.get(turn).copied() });
         }
     }
 
@@ -288,11 +290,10 @@ impl Surroundings for Shared {
         }
     }
 
-    fn resolve(&self, slot: u32, link: Link, host: Box<str>, port: u16) {
-        let name = (host, port);
+    fn resolve(&self, slot: u32, link: Link, name: (Box<str>, u16), failures: u16) {
         let mut lookups = self.lookups.borrow_mut();
         let waiting = lookups.entry(name.clone()).or_default();
-        waiting.push((slot, link));
+        waiting.push((slot, link, failures));
         if waiting.len() > 1 {
             return;
         }
@@ -300,8 +301,8 @@ impl Surroundings for Shared {
         actix::spawn(async move {
             let wanted = name.clone();
             let found = tokio::task::spawn_blocking(move || resolve(&wanted.0, wanted.1)).await;
-            let address = found.ok().and_then(Result::ok).and_then(|found| found.first().copied());
-            let _ = resolved.send(Resolved { name, address });
+            let addresses = found.ok().and_then(Result::ok).unwrap_or_default();
+            let _ = resolved.send(Resolved { name, addresses });
         });
     }
 

@@ -22,7 +22,7 @@ pub trait Surroundings: 'static {
     /// That nothing can be sent there at all.
     fn send(&self, slot: u32, to: SocketAddr, bytes: &[u8]) -> Result<Sending, Unreachable>;
     /// Finds the address of a host; the answer comes as a message.
-    fn resolve(&self, slot: u32, link: Link, host: Box<str>, port: u16);
+    fn resolve(&self, slot: u32, link: Link, name: (Box<str>, u16), failures: u16);
     /// Counts an event of this slot's meter.
     fn record(&self, slot: u32, event: Event);
     /// Sets this slot's one timer, or clears it.
@@ -234,7 +234,9 @@ impl<S: Surroundings> MeterActor<S> {
                     Ok(Sending::Dropped) => {}
                     Err(why) => self.meter.handle_unsendable(to, why, now),
                 },
-                Output::Resolve { link, host, port } => self.shard.resolve(self.slot, link, host, port),
+                Output::Resolve { link, host, port, failures } => {
+                    self.shard.resolve(self.slot, link, (host, port), failures);
+                }
                 Output::Event(event) => {
                     self.shard.record(self.slot, event);
                     self.known.note(event);

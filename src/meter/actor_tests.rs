@@ -26,7 +26,7 @@ impl Surroundings for Quiet {
         self.tried.set(self.tried.get() + 1);
         Ok(self.sending)
     }
-    fn resolve(&self, _: u32, _: Link, _: Box<str>, _: u16) {}
+    fn resolve(&self, _: u32, _: Link, _: (Box<str>, u16), _: u16) {}
     fn record(&self, _: u32, event: Event) {
         self.events.borrow_mut().push(event);
     }

@@ -27,6 +27,8 @@ pub enum Output {
         host: Box<str>,
         /// The port of the address wanted.
         port: u16,
+        /// Attempts that failed before this one: another address of the name may do better.
+        failures: u16,
     },
     /// Count this.
     Event(Event),
@@ -202,7 +204,12 @@ impl Meter {
                 self.open(link, SocketAddr::new(ip, uri.port), now);
                 None
             }
-            Host::Name(host) => Some(Output::Resolve { link, host: host.into(), port: uri.port }),
+            Host::Name(host) => Some(Output::Resolve {
+                link,
+                host: host.into(),
+                port: uri.port,
+                failures: self.client.failures(),
+            }),
         }
     }
 

@@ -158,6 +158,11 @@ impl Client {
         }
     }
 
+    /// Attempts that have failed in a row, since the device was last registered.
+    pub fn failures(&self) -> u16 {
+        self.bootstrap_failures
+    }
+
     /// Which link a datagram belongs to where both lead to the same address: the one a session is on.
     pub fn link_of(&self, datagram: &[u8]) -> Link {
         let awaited = self.farewell.as_ref().is_some_and(|farewell| farewell.answers(datagram));
