@@ -155,6 +155,9 @@ struct Supervisor<F> {
     unreachable: Option<u32>,
     /// Signals to end the run so far.
     interrupts: u32,
+    /// When the fleet was told to leave.
+    drained_from: Instant,
+    /// When that is over at the latest.
     drained_at: Option<Instant>,
     complete: bool,
 }
@@ -185,6 +188,7 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
             phase: Phase::Arriving,
             unreachable: None,
             interrupts: 0,
+            drained_from: Instant::FAR,
             drained_at: None,
             complete: true,
             config,
@@ -332,18 +336,22 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
     fn look(&mut self) {
         let now = self.config.clock.now();
         let snapshot = self.totals.snapshot();
+        // Older news do not tell that a phase is over: a shard that was not heard yet seems to have no meters.
+        let heard = self.totals.heard_up_to();
         match self.phase {
             Phase::Arriving if now >= self.last_arrival => self.enter(Phase::Holding),
             Phase::Holding => {
                 let held = now >= self.last_arrival + self.config.hold;
                 let waited = now >= self.last_arrival + self.config.settle;
-                if held && (waited || snapshot.states.under_way() == 0) {
+                let settled = heard >= self.last_arrival && snapshot.states.under_way() == 0;
+                if held && (waited || settled) {
                     self.drain();
                 }
             }
             Phase::Draining => {
                 let over = self.drained_at.is_some_and(|at| now >= at);
-                if over || snapshot.states.leaving() == 0 {
+                let left = heard >= self.drained_from && snapshot.states.leaving() == 0;
+                if over || left {
                     self.finish();
                 }
             }
@@ -355,7 +363,8 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
 
     fn drain(&mut self) {
         self.enter(Phase::Draining);
-        self.drained_at = Some(self.config.clock.now() + self.config.drain);
+        self.drained_from = self.config.clock.now();
+        self.drained_at = Some(self.drained_from + self.config.drain);
         self.order(Order::Drain(self.config.drain.mul_f64(DRAIN_SPREAD)));
     }
 

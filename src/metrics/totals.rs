@@ -109,6 +109,12 @@ impl Totals {
         self.finish_passed();
     }
 
+    /// Up to when every shard has been heard: what happened later is not in the figures yet, and before
+    /// the first interval of a shard nothing of it is.
+    pub fn heard_up_to(&self) -> Instant {
+        self.shards.iter().map(|shard| shard.passed).min().unwrap_or(Instant::FAR)
+    }
+
     /// Says that a shard has handed over its last interval.
     pub fn retire(&mut self, shard: u16) {
         let known = self.shard_mut(shard);

@@ -26,10 +26,12 @@ fn a_second_is_finished_once_every_shard_has_passed_it() {
     a.record(onboarding(6));
     totals.absorb(a.take(at(1250)));
     assert!(totals.take_finished().is_empty(), "the other shard is still in the first second");
+    assert_eq!(totals.heard_up_to(), Instant::ZERO, "the other shard was not heard at all");
 
     b.record(onboarding(7));
     b.record(REGISTER);
     totals.absorb(b.take(at(1000)));
+    assert_eq!(totals.heard_up_to(), at(1000));
     let finished = totals.take_finished();
     assert_eq!(finished.len(), 1);
     let row = finished[0].row;
