@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::exit::{DESCRIPTORS_HELP, PORT_HELP, RunError};
 use super::progress::{Phase, Progress};
-use super::run::RunOptions;
 use super::screen::Screen;
 use super::{machine, print};
 use crate::base::text::{count, counted, latency};
@@ -25,6 +24,17 @@ use crate::report::{
 use crate::scenario::Scenario;
 use crate::servers::{self, Embedded, Final};
 use crate::transport::{UdpCounters, resolve, resources};
+
+/// What a run is told beside its scenario.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunOptions {
+    /// Folder for the results; nothing is written without one.
+    pub out: Option<PathBuf>,
+    /// Lines instead of a live display, also on a terminal.
+    pub no_tui: bool,
+    /// A doubtful run fails.
+    pub strict: bool,
+}
 
 /// Runs the fleet: starts the embedded servers, drives the meters, shows the progress on standard error,
 /// drains, writes the results and prints the summary on standard output.

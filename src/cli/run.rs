@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::report::RunReport;
 
-use super::engine;
+use super::engine::{self, RunOptions};
 use super::exit::{Exit, RunError};
 use super::load::ScenarioArgs;
 use super::print;
@@ -39,17 +39,6 @@ pub struct RunArgs {
     /// Fail also if the measurement is doubtful
     #[arg(long)]
     strict: bool,
-}
-
-/// What a run is told beside its scenario.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RunOptions {
-    /// Folder for the results; nothing is written without one.
-    pub out: Option<PathBuf>,
-    /// Lines instead of a live display, also on a terminal.
-    pub no_tui: bool,
-    /// A doubtful run fails.
-    pub strict: bool,
 }
 
 pub(super) fn run(args: RunArgs) -> Result<(), RunError> {
