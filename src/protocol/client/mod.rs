@@ -27,7 +27,6 @@ mod account;
 mod bootstrap;
 #[expect(clippy::module_inception, reason = "the room is named after its one type, and so is the file of it")]
 mod client;
-mod commands;
 mod config;
 mod event;
 mod manage;

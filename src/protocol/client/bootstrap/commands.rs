@@ -1,7 +1,7 @@
 //! What a Bootstrap-Server's commands do to the store (LwM2M Core §6.1.7, Transport §6.4.1).
 
-use super::account;
-use super::event::Operation;
+use crate::protocol::client::account;
+use crate::protocol::client::event::Operation;
 use crate::protocol::coap::{Code, ContentFormat, Message};
 use crate::protocol::content::{self, listing};
 use crate::protocol::lwm2m::{Entry, Path, Tree, Version, objects};
@@ -70,7 +70,7 @@ fn read(path: Path, accept: Option<ContentFormat>, tree: &Tree, version: Version
     if path.ids().len() == 2 && !tree.has_instance(path.ids()[0], path.ids()[1]) {
         return Message::response(Code::NOT_FOUND);
     }
-    super::manage::content_of(tree, path, accept, |_| true)
+    crate::protocol::client::manage::content_of(tree, path, accept, |_| true)
 }
 
 /// Bootstrap-Write: stored whatever was there, whatever the access rights say. An instance of an account

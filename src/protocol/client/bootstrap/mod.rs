@@ -1,9 +1,11 @@
 //! One bootstrap session with the Bootstrap-Server (LwM2M Core §6.1), and what is kept after it.
 
+mod commands;
+
+use super::account;
 use super::client::Client;
 use super::config::Config;
 use super::event::{Event, Failure, Fate, Link, Operation, Output, RequestKind, Stage, State};
-use super::{account, commands};
 use crate::base::Instant;
 use crate::protocol::coap::{self, Code, Exchange, Handle, Message, Params};
 use crate::protocol::lwm2m::{ServerUri, Tree};
