@@ -13,7 +13,7 @@ use super::arrivals::Arrivals;
 use super::endpoint::EndpointTemplate;
 use crate::base::{Clock, Instant, Seed, Wheel};
 use crate::meter::{Command, Meter, MeterActor, Remains, Sabotage, Sending, Surroundings, Unreachable};
-use crate::metrics::{Event, MeterState, NoiseKind, Recorder, Stage};
+use crate::metrics::{Event, InFlight, MeterState, NoiseKind, Recorder, Stage};
 use crate::protocol::client::{self, Link};
 use crate::transport::{MeterSockets, SendError, resolve};
 
@@ -145,7 +145,7 @@ impl Shared {
         // an echo of the one before.
         let life = self.past.borrow().get(&slot).map_or(0, |past| past.lives);
         let seed = self.config.seed.child("meter", meter.into()).child("life", life.into());
-        let meter = Meter::new(self.config.client.clone(), endpoint, seed);
+        let meter = Meter::new(self.config.client.clone(), endpoint, self.meter_of(slot), seed);
         self.pending.set(self.pending.get() + 1);
         let actor = MeterActor::new(meter, slot, planned, self.clone()).start();
         self.actors.borrow_mut()[slot as usize] = Some(actor);
@@ -263,7 +263,15 @@ impl Shared {
         }
         let crashed = past.into_iter().filter(|(_, past)| past.crashed);
         remains.extend(crashed.map(|(slot, Past { confirmed, unconfirmed, .. })| {
-            (slot, Remains { state: MeterState::Crashed, in_flight: None, confirmed, unconfirmed })
+            (
+                slot,
+                Remains {
+                    state: MeterState::Crashed,
+                    in_flight: InFlight::default(),
+                    confirmed,
+                    unconfirmed,
+                },
+            )
         }));
         remains
     }

@@ -408,7 +408,7 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
                 let meter = slot * plan.shards() + shard;
                 registrations.insert(meter, (remains.confirmed, remains.unconfirmed));
                 states[remains.state.index()] += 1;
-                if let Some(kind) = remains.in_flight {
+                for kind in remains.in_flight.iter() {
                     in_flight[kind.index()] += 1;
                 }
             }

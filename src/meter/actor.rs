@@ -9,7 +9,7 @@ use actix::{Actor, Context, Handler, Message};
 
 use super::meter::{Meter, Output, Unreachable};
 use crate::base::Instant;
-use crate::metrics::{Event, FailureKind, MeterState, NoiseKind, RequestFate, RequestKind};
+use crate::metrics::{Event, FailureKind, InFlight, MeterState, NoiseKind, RequestFate, RequestKind};
 use crate::protocol::client::Link;
 
 /// What the actor needs of the shard it lives on. All of it is on the same thread.
@@ -65,8 +65,8 @@ pub enum Sending {
 pub struct Remains {
     /// The state it is in.
     pub state: MeterState,
-    /// The request on its way.
-    pub in_flight: Option<RequestKind>,
+    /// The requests on their way.
+    pub in_flight: InFlight,
     /// Registers answered with 2.01.
     pub confirmed: u32,
     /// Registers whose answer the meter never saw.
@@ -127,15 +127,14 @@ pub struct MeterActor<S: Surroundings> {
 #[derive(Clone, Copy)]
 struct Known {
     state: MeterState,
-    in_flight: Option<RequestKind>,
+    in_flight: InFlight,
 }
 
 impl Known {
     fn note(&mut self, event: Event) {
         match event {
             Event::State { to, .. } => self.state = to,
-            Event::Request { kind, fate: RequestFate::Sent } => self.in_flight = Some(kind),
-            Event::Request { .. } => self.in_flight = None,
+            Event::Request { kind, fate } => self.in_flight.note(kind, fate),
             _ => {}
         }
     }
@@ -164,12 +163,12 @@ impl<S: Surroundings> MeterActor<S> {
     fn fall(&mut self) {
         let remains = self.remains_of(self.known);
         self.shard.record(self.slot, Event::Failure(FailureKind::ActorPanicked));
-        if let Some(kind) = remains.in_flight {
+        for kind in remains.in_flight.iter() {
             self.shard.record(self.slot, Event::Request { kind, fate: RequestFate::Abandoned });
         }
         self.shard.arm(self.slot, None);
         self.fallen = true;
-        self.shard.crashed(self.slot, Remains { in_flight: None, ..remains });
+        self.shard.crashed(self.slot, Remains { in_flight: InFlight::default(), ..remains });
     }
 
     /// Deals with what was said to a meter that is no more: to its successor it would mean nothing.
@@ -255,7 +254,7 @@ impl<S: Surroundings> MeterActor<S> {
     fn remains_of(&self, meter: Known) -> Remains {
         let Known { state, in_flight } = meter;
         let (confirmed, unconfirmed) = self.meter.registrations();
-        let unconfirmed = unconfirmed + u32::from(in_flight == Some(RequestKind::Register));
+        let unconfirmed = unconfirmed + in_flight.of(RequestKind::Register);
         Remains { state, in_flight, confirmed, unconfirmed }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::base::Seed;
 use crate::meter::factory;
-use crate::protocol::client::{Backoff, Config};
+use crate::protocol::client::{Backoff, BootstrapPolicy, Config, RegistrationPolicy};
 use crate::protocol::coap::Params;
 use crate::protocol::lwm2m::Version;
 
@@ -45,12 +45,17 @@ fn switched_on(sending: Sending) -> Rc<Quiet> {
     let config = Config {
         version: Version::V1_1,
         transmission: Arc::new(Params::default()),
-        preferred_format: None,
-        bootstrap_backoff: Backoff { initial: second, max: second },
+        bootstrap: BootstrapPolicy {
+            backoff: Backoff { initial: second, max: second },
+            ..BootstrapPolicy::default()
+        },
+        registration: RegistrationPolicy::default(),
+        provision: None,
+        device: None,
         factory: factory("coap://127.0.0.1:5783", Duration::ZERO),
     };
     let shard = Rc::new(Quiet { sending, tried: Cell::new(0), events: RefCell::default() });
-    let meter = Meter::new(Arc::new(config), "meter".into(), Seed(1));
+    let meter = Meter::new(Arc::new(config), "meter".into(), 0, Seed(1));
     let mut actor = MeterActor::new(meter, 0, shard.now(), shard.clone());
     actor.switch_on();
     shard

@@ -67,6 +67,9 @@ pub(super) fn request_kind(kind: client::RequestKind) -> RequestKind {
         client::RequestKind::Register => RequestKind::Register,
         client::RequestKind::Update => RequestKind::Update,
         client::RequestKind::Deregister => RequestKind::Deregister,
+        client::RequestKind::BootstrapPackRequest => RequestKind::BootstrapPackRequest,
+        client::RequestKind::Send => RequestKind::Send,
+        client::RequestKind::Download => RequestKind::Download,
     }
 }
 
@@ -95,6 +98,15 @@ fn failure(failure: client::Failure, unreachable: Unreachable) -> FailureKind {
         Failure::Refused(Kind::Register, code) => FailureKind::RegistrationRefused(code.0),
         Failure::Refused(Kind::Update, code) => FailureKind::UpdateRefused(code.0),
         Failure::Refused(Kind::Deregister, code) => FailureKind::DeregistrationRefused(code.0),
+        Failure::TimedOut(Kind::BootstrapPackRequest) => FailureKind::PackTimeout,
+        Failure::TimedOut(Kind::Send) => FailureKind::SendTimeout,
+        Failure::TimedOut(Kind::Download) => FailureKind::DownloadTimeout,
+        Failure::Reset(Kind::BootstrapPackRequest) => FailureKind::PackReset,
+        Failure::Reset(Kind::Send) => FailureKind::SendReset,
+        Failure::Reset(Kind::Download) => FailureKind::DownloadReset,
+        Failure::Refused(Kind::BootstrapPackRequest, code) => FailureKind::PackRefused(code.0),
+        Failure::Refused(Kind::Send, code) => FailureKind::SendRefused(code.0),
+        Failure::Refused(Kind::Download, code) => FailureKind::DownloadRefused(code.0),
         Failure::NoLocation => FailureKind::RegistrationNoLocation,
         Failure::NoFinish => FailureKind::BootstrapNoFinish,
         Failure::Inconsistent => FailureKind::BootstrapInconsistent,

@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::map;
 use crate::base::{Instant, Seed};
-use crate::metrics::{Event, FailureKind, MeterState, NoiseKind, RequestFate, RequestKind, Stage};
+use crate::metrics::{Event, FailureKind, InFlight, MeterState, NoiseKind, RequestFate, RequestKind, Stage};
 use crate::protocol::client::{self, Client, Config, Link, Reason};
 use crate::protocol::lwm2m::{Host, ServerUri};
 
@@ -50,8 +52,8 @@ pub enum Unreachable {
 /// then arm one timer for [`Meter::poll_timeout`].
 pub struct Meter {
     client: Client,
-    bootstrap_server: Option<SocketAddr>,
-    server: Option<SocketAddr>,
+    /// Where each path leads, in the order they were opened first.
+    ways: SmallVec<[(Link, SocketAddr); 2]>,
     unreachable: Unreachable,
     /// Registers answered with 2.01.
     confirmed: u16,
@@ -60,12 +62,11 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// A meter fresh from the factory, switched off.
-    pub fn new(config: Arc<Config>, endpoint: Box<str>, seed: Seed) -> Self {
+    /// A meter fresh from the factory, switched off; `number` is its place in the fleet.
+    pub fn new(config: Arc<Config>, endpoint: Box<str>, number: u32, seed: Seed) -> Self {
         Meter {
-            client: Client::new(config, endpoint, seed),
-            bootstrap_server: None,
-            server: None,
+            client: Client::new(config, endpoint, number, seed),
+            ways: SmallVec::new(),
             unreachable: Unreachable::default(),
             confirmed: 0,
             unconfirmed: 0,
@@ -82,9 +83,9 @@ impl Meter {
         map::state(self.client.state())
     }
 
-    /// The request on its way, if any.
-    pub fn in_flight(&self) -> Option<RequestKind> {
-        self.client.in_flight().map(map::request_kind)
+    /// The requests on their way.
+    pub fn in_flight(&self) -> InFlight {
+        self.client.in_flight().map(map::request_kind).collect()
     }
 
     /// How many Registers were answered with 2.01, and how many never got an answer: what an EMS has
@@ -115,13 +116,7 @@ impl Meter {
 
     /// A datagram came in.
     pub fn handle_input(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) -> Option<NoiseKind> {
-        let link = match (Some(from) == self.bootstrap_server, Some(from) == self.server) {
-            (true, false) => Link::Bootstrap,
-            (false, true) => Link::Server,
-            // Both servers behind one address.
-            (true, true) => self.client.link_of(datagram),
-            (false, false) => return Some(NoiseKind::UnknownSource),
-        };
+        let Some(link) = self.link_at(from, datagram) else { return Some(NoiseKind::UnknownSource) };
         self.client.handle_input(link, datagram, now);
         None
     }
@@ -139,12 +134,9 @@ impl Meter {
 
     /// Nothing can be sent to this address.
     pub fn handle_unsendable(&mut self, to: SocketAddr, why: Unreachable, now: Instant) {
-        let link = match (Some(to) == self.bootstrap_server, Some(to) == self.server) {
-            (true, true) => self.client.link_of(&[]),
-            (false, true) => Link::Server,
-            _ => Link::Bootstrap,
-        };
-        self.handle_unreachable(link, why, now);
+        if let Some(link) = self.link_at(to, &[]) {
+            self.handle_unreachable(link, why, now);
+        }
     }
 
     /// Time has passed.
@@ -162,10 +154,7 @@ impl Meter {
                     }
                 }
                 client::Output::Send { link, bytes } => {
-                    let to = match link {
-                        Link::Bootstrap => self.bootstrap_server,
-                        Link::Server => self.server,
-                    };
+                    let to = self.ways.iter().find(|(theirs, _)| *theirs == link).map(|(_, to)| *to);
                     let to = to.expect("a client sends on links that were opened only");
                     return Some(Output::Transmit { to, bytes });
                 }
@@ -181,6 +170,13 @@ impl Meter {
     /// When to call `handle_timeout`, and what for.
     pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
         self.client.poll_timeout()
+    }
+
+    /// The path that leads to this address; of several, the one the client says this datagram is for.
+    fn link_at(&self, address: SocketAddr, datagram: &[u8]) -> Option<Link> {
+        let mut links = self.ways.iter().filter(|(_, to)| *to == address).map(|(link, _)| *link);
+        let first = links.next()?;
+        Some(if links.next().is_some() { self.client.link_of(datagram) } else { first })
     }
 
     fn count_registration(&mut self, event: Event) {
@@ -214,9 +210,9 @@ impl Meter {
     }
 
     fn open(&mut self, link: Link, address: SocketAddr, now: Instant) {
-        match link {
-            Link::Bootstrap => self.bootstrap_server = Some(address),
-            Link::Server => self.server = Some(address),
+        match self.ways.iter_mut().find(|(theirs, _)| *theirs == link) {
+            Some((_, to)) => *to = address,
+            None => self.ways.push((link, address)),
         }
         self.client.handle_opened(link, now);
     }

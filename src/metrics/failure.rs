@@ -40,6 +40,24 @@ pub enum FailureKind {
     UpdateRefused(u8),
     /// The De-register was answered with this code.
     DeregistrationRefused(u8),
+    /// No answer to the Bootstrap-Pack-Request.
+    PackTimeout,
+    /// The Bootstrap-Server answered the Bootstrap-Pack-Request with a Reset.
+    PackReset,
+    /// The Bootstrap-Pack-Request was answered with this code.
+    PackRefused(u8),
+    /// No answer to the Send.
+    SendTimeout,
+    /// The EMS answered the Send with a Reset.
+    SendReset,
+    /// The Send was answered with this code.
+    SendRefused(u8),
+    /// No answer to the download of a package.
+    DownloadTimeout,
+    /// The download of a package was answered with a Reset.
+    DownloadReset,
+    /// The download of a package was answered with this code.
+    DownloadRefused(u8),
     /// The destination is not a loopback address and the scenario does not allow others.
     DestinationRefused,
     /// A server URI that cannot be used: its scheme, or its syntax.
@@ -77,6 +95,15 @@ impl FailureKind {
             FailureKind::RegistrationRefused(code) => ("registration-refused", Some(code)),
             FailureKind::UpdateRefused(code) => ("update-refused", Some(code)),
             FailureKind::DeregistrationRefused(code) => ("deregistration-refused", Some(code)),
+            FailureKind::PackTimeout => ("pack-timeout", None),
+            FailureKind::PackReset => ("pack-reset", None),
+            FailureKind::PackRefused(code) => ("pack-refused", Some(code)),
+            FailureKind::SendTimeout => ("send-timeout", None),
+            FailureKind::SendReset => ("send-reset", None),
+            FailureKind::SendRefused(code) => ("send-refused", Some(code)),
+            FailureKind::DownloadTimeout => ("download-timeout", None),
+            FailureKind::DownloadReset => ("download-reset", None),
+            FailureKind::DownloadRefused(code) => ("download-refused", Some(code)),
             FailureKind::DestinationRefused => ("destination-refused", None),
             FailureKind::ServerUri => ("server-uri", None),
             FailureKind::NameResolution => ("name-resolution", None),

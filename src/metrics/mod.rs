@@ -32,7 +32,7 @@ pub use histogram::{DIGITS, HIGHEST_US, LOWEST_US, LatencyHistogram, LatencySumm
 pub use interval::Interval;
 pub use noise::NoiseKind;
 pub use recorder::Recorder;
-pub use request::{RequestFate, RequestKind};
+pub use request::{InFlight, RequestFate, RequestKind};
 pub use second::{Row, Second, StagePoint};
 pub use snapshot::{FailureCount, Phase, Rates, Snapshot};
 pub use stage::{Lag, Series, Stage};

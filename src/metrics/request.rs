@@ -13,6 +13,12 @@ closed_enum! {
         Update = "update",
         /// `DELETE` of the registration's location.
         Deregister = "deregister",
+        /// `GET /bspack?ep=..` (LwM2M 1.2).
+        BootstrapPackRequest = "bootstrap-pack-request",
+        /// `POST /dp` (LwM2M 1.1).
+        Send = "send",
+        /// The `GET` of a firmware or software package, all its blocks.
+        Download = "download",
     }
 }
 
@@ -30,5 +36,40 @@ closed_enum! {
         TimedOut = "timed-out",
         /// The meter itself gave it up: powered off, stopped, crashed, or the kernel took it not.
         Abandoned = "abandoned",
+    }
+}
+
+/// The requests of one meter that are on their way, by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InFlight([u8; RequestKind::COUNT]);
+
+impl InFlight {
+    /// How many of this kind.
+    pub fn of(self, kind: RequestKind) -> u32 {
+        self.0[kind.index()].into()
+    }
+
+    /// One more, or one less.
+    pub fn note(&mut self, kind: RequestKind, fate: RequestFate) {
+        let count = &mut self.0[kind.index()];
+        *count = if fate == RequestFate::Sent { count.saturating_add(1) } else { count.saturating_sub(1) };
+    }
+
+    /// Whether nothing is on its way.
+    pub fn is_empty(self) -> bool {
+        self == InFlight::default()
+    }
+
+    /// Every request on its way, one after the other.
+    pub fn iter(self) -> impl Iterator<Item = RequestKind> {
+        RequestKind::ALL.into_iter().flat_map(move |kind| std::iter::repeat_n(kind, self.of(kind) as usize))
+    }
+}
+
+impl FromIterator<RequestKind> for InFlight {
+    fn from_iter<I: IntoIterator<Item = RequestKind>>(kinds: I) -> Self {
+        let mut all = InFlight::default();
+        kinds.into_iter().for_each(|kind| all.note(kind, RequestFate::Sent));
+        all
     }
 }

@@ -51,7 +51,7 @@ pub fn inputs(totals: &Totals) -> Inputs<'_> {
         totals,
         endpoint: &|meter| format!("urn:dev:os:meter-{meter:07}"),
         census: Some(census).filter(|_| totals.snapshot().meters > 0),
-        in_flight: [0, 0, 0, 1].map(|count| if totals.snapshot().meters > 0 { count } else { 0 }),
+        in_flight: [0, 0, 0, 1, 0, 0, 0].map(|count| if totals.snapshot().meters > 0 { count } else { 0 }),
         servers: vec![server("bootstrap"), server("ems")],
         sockets: SocketFigures::default(),
         registrations: registrations(),

@@ -7,7 +7,7 @@ use super::resolved::{PortRange, Scenario, ServerChoice};
 use crate::base::{Clock, Seed};
 use crate::fleet::{FleetConfig, Load};
 use crate::meter;
-use crate::protocol::client::{self, Backoff};
+use crate::protocol::client::{self, Backoff, BootstrapPolicy, RegistrationPolicy};
 use crate::protocol::coap::ContentFormat;
 use crate::protocol::lwm2m::ServerUri;
 use crate::protocol::server::{Account, BootstrapConfig, EmsConfig, RetryTerms, WriteLevel};
@@ -23,11 +23,16 @@ impl Scenario {
         client::Config {
             version: self.fleet.lwm2m,
             transmission: Arc::new(self.coap.params()),
-            preferred_format: Some(ContentFormat::SENML_CBOR),
-            bootstrap_backoff: Backoff {
-                initial: self.retry.bootstrap_initial.duration(),
-                max: self.retry.bootstrap_max.duration(),
+            bootstrap: BootstrapPolicy {
+                preferred_format: Some(ContentFormat::SENML_CBOR),
+                backoff: Backoff {
+                    initial: self.retry.bootstrap_initial.duration(),
+                    max: self.retry.bootstrap_max.duration(),
+                },
             },
+            registration: RegistrationPolicy::default(),
+            provision: None,
+            device: None,
             factory: meter::factory(&bootstrap_server.to_string(), self.fleet.hold_off.duration()),
         }
     }

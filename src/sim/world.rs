@@ -123,7 +123,7 @@ impl World {
     pub fn add_meter(&mut self, config: Arc<Config>, endpoint: &str, planned: Instant) -> u32 {
         let number = self.meters.len() as u32;
         let seed = self.seed.child("meter", number.into());
-        self.meters.push(Node { meter: Meter::new(config, endpoint.into(), seed), armed: None });
+        self.meters.push(Node { meter: Meter::new(config, endpoint.into(), number, seed), armed: None });
         self.push(planned, What::PowerOn { meter: number, planned });
         number
     }

@@ -32,6 +32,8 @@ const MODE_NO_SEC: i64 = 3;
 /// One Server Account: where the two halves of it are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Account {
+    /// What joins the two, and names the server.
+    pub short_server_id: u16,
     /// Instance of /0.
     pub security: u16,
     /// Instance of /1.
@@ -65,8 +67,10 @@ impl Accounts {
 
     fn first(&self) -> Option<Account> {
         self.servers.iter().find_map(|(server, ssid)| {
-            let security = self.security_of((*ssid)?)?;
-            Some(Account { security, server: *server })
+            let short_server_id = (*ssid)?;
+            let security = self.security_of(short_server_id)?;
+            let short_server_id = u16::try_from(short_server_id).ok()?;
+            Some(Account { short_server_id, security, server: *server })
         })
     }
 

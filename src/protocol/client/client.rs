@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::account;
 use super::bootstrap::{Farewell, Session};
 use super::config::Config;
@@ -19,6 +21,10 @@ use crate::protocol::lwm2m::Tree;
 pub struct Client {
     pub(super) config: Arc<Config>,
     pub(super) endpoint: Box<str>,
+    /// Its place in its fleet.
+    pub(super) number: u32,
+    /// A random number that is its own for ever: what its measurements are drawn from.
+    pub(super) nature: u64,
     pub(super) tree: Tree,
     pub(super) rng: Rng,
     pub(super) state: State,
@@ -34,17 +40,21 @@ pub struct Client {
     pub(super) leaving: bool,
     pub(super) bootstrap: Option<Box<Session>>,
     pub(super) farewell: Option<Box<Farewell>>,
-    pub(super) registration: Option<Box<Registration>>,
+    /// One for each LwM2M server the device registers with.
+    pub(super) registrations: SmallVec<[Box<Registration>; 1]>,
     pub(super) out: VecDeque<Output>,
 }
 
 impl Client {
-    /// A device fresh from the factory, switched off. All its randomness comes from `seed`.
-    pub fn new(config: Arc<Config>, endpoint: Box<str>, seed: Seed) -> Self {
-        let tree = Tree::new(config.factory.clone());
+    /// A device fresh from the factory, switched off: the one with this `number` in its fleet. All its
+    /// randomness comes from `seed`.
+    pub fn new(config: Arc<Config>, endpoint: Box<str>, number: u32, seed: Seed) -> Self {
+        let tree = factory_store(&config, number);
         Client {
             config,
             endpoint,
+            number,
+            nature: seed.child("nature", 0).0,
             tree,
             rng: seed.rng(),
             state: State::Off,
@@ -56,9 +66,14 @@ impl Client {
             leaving: false,
             bootstrap: None,
             farewell: None,
-            registration: None,
+            registrations: SmallVec::new(),
             out: VecDeque::new(),
         }
+    }
+
+    /// The store as it left the factory, with what the device was fitted with.
+    pub(super) fn factory_store(&self) -> Tree {
+        factory_store(&self.config, self.number)
     }
 
     /// The endpoint name.
@@ -76,17 +91,14 @@ impl Client {
         &self.tree
     }
 
-    /// The request that is on its way, if any: a device makes one at a time.
-    pub fn in_flight(&self) -> Option<RequestKind> {
-        if self.bootstrap.as_ref().is_some_and(|session| session.request.is_some()) {
-            return Some(RequestKind::BootstrapRequest);
-        }
-        match self.registration.as_ref()?.phase {
-            Phase::Registering(_) => Some(RequestKind::Register),
-            Phase::Updating(_) => Some(RequestKind::Update),
-            Phase::Deregistering(_) => Some(RequestKind::Deregister),
-            Phase::Connecting | Phase::Waiting(_) | Phase::Registered(_) => None,
-        }
+    /// The requests that are on their way: one to each server at the most, apart from what is sent of its
+    /// own accord.
+    pub fn in_flight(&self) -> impl Iterator<Item = RequestKind> {
+        let bootstrap = self.bootstrap.as_ref().is_some_and(|session| session.request.is_some());
+        let bootstrap = bootstrap.then_some(RequestKind::BootstrapRequest);
+        bootstrap
+            .into_iter()
+            .chain(self.registrations.iter().filter_map(|registration| registration.phase.request()))
     }
 
     /// Switches the device on. `planned` is the instant it should have happened: latencies count from
@@ -109,8 +121,8 @@ impl Client {
             // Nobody knows the device yet or any more: nothing to take back.
             State::Off | State::HoldOff | State::BootstrapBackoff | State::RegistrationBackoff => self.stop(),
             // The answer may still come, and then there is something to take back.
-            State::Registering | State::Updating if self.in_flight().is_some() => {}
-            State::Registered => self.deregister(now),
+            State::Registering | State::Updating if self.in_flight().next().is_some() => {}
+            State::Registered => self.servers().into_iter().for_each(|server| self.deregister(server, now)),
             State::Bootstrapping | State::Registering | State::Updating => self.stop(),
             State::Deregistering | State::Deregistered | State::Stopped | State::Failed => {}
         }
@@ -118,11 +130,12 @@ impl Client {
 
     /// Stops the device where it stands; requests on their way are abandoned.
     pub fn stop(&mut self) {
-        if let Some(kind) = self.in_flight() {
+        let abandoned: SmallVec<[RequestKind; 2]> = self.in_flight().collect();
+        for kind in abandoned {
             self.tell(Event::Request { kind, fate: Fate::Abandoned });
         }
         self.bootstrap = None;
-        self.registration = None;
+        self.registrations = SmallVec::new();
         self.farewell = None;
         self.wake = None;
         if !matches!(self.state, State::Deregistered | State::Failed | State::Stopped) {
@@ -134,7 +147,8 @@ impl Client {
     pub fn handle_opened(&mut self, link: Link, now: Instant) {
         match link {
             Link::Bootstrap => self.request_bootstrap(now),
-            Link::Server => self.register(now),
+            Link::Server(server) => self.register(server, now),
+            Link::Package => {}
         }
         self.drain(link, now);
     }
@@ -143,10 +157,11 @@ impl Client {
     pub fn handle_open_failed(&mut self, link: Link, now: Instant) {
         match link {
             Link::Bootstrap => self.bootstrap_failed(Failure::Unreachable, now),
-            Link::Server => {
-                let Some(registration) = &mut self.registration else { return };
+            Link::Package => {}
+            Link::Server(server) => {
+                let Some(registration) = self.registration(server) else { return };
                 match registration.phase {
-                    Phase::Connecting => self.registration_failed(Failure::Unreachable, now),
+                    Phase::Connecting => self.registration_failed(server, Failure::Unreachable, now),
                     _ if registration.exchange.in_flight() > 0 => {
                         registration.exchange.abandon_all();
                         self.drain(link, now);
@@ -166,7 +181,12 @@ impl Client {
     /// Which link a datagram belongs to where both lead to the same address: the one a session is on.
     pub fn link_of(&self, datagram: &[u8]) -> Link {
         let awaited = self.farewell.as_ref().is_some_and(|farewell| farewell.answers(datagram));
-        if self.bootstrap.is_some() || awaited { Link::Bootstrap } else { Link::Server }
+        match self.registrations.first() {
+            Some(registration) if self.bootstrap.is_none() && !awaited => {
+                Link::Server(registration.account.short_server_id)
+            }
+            _ => Link::Bootstrap,
+        }
     }
 
     /// A datagram came in on `link`.
@@ -182,7 +202,8 @@ impl Client {
                 }
                 (None, _) => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
             },
-            Link::Server => match &mut self.registration {
+            Link::Package => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
+            Link::Server(server) => match self.registration(server) {
                 Some(registration) => registration.exchange.handle_input(datagram, now),
                 None => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
             },
@@ -207,12 +228,13 @@ impl Client {
             }
             self.drain(Link::Bootstrap, now);
         }
-        if let Some(registration) = &mut self.registration {
+        for server in self.servers() {
+            let Some(registration) = self.registration(server) else { continue };
             registration.exchange.handle_timeout(now);
             if let Some(due) = registration.deadline().filter(|&due| due <= now) {
-                self.registration_due(due, now);
+                self.registration_due(server, due, now);
             }
-            self.drain(Link::Server, now);
+            self.drain(Link::Server(server), now);
         }
     }
 
@@ -237,7 +259,7 @@ impl Client {
             let silence = (session.deadline < Instant::FAR).then_some((session.deadline, Reason::NoFinish));
             earliest(silence, exchange_timeout(&session.exchange))
         });
-        let registration = self.registration.as_ref().and_then(|registration| {
+        let registrations = self.registrations.iter().filter_map(|registration| {
             let reason = match registration.phase {
                 Phase::Registered(_) => Reason::Update,
                 _ => Reason::RegistrationRetry,
@@ -245,7 +267,7 @@ impl Client {
             let own = registration.deadline().map(|at| (at, reason));
             earliest(own, exchange_timeout(&registration.exchange))
         });
-        earliest(earliest(wake, farewell), earliest(bootstrap, registration))
+        registrations.fold(earliest(earliest(wake, farewell), bootstrap), |all, one| earliest(all, Some(one)))
     }
 
     // ----- deciding -------------------------------------------------------------------------------
@@ -293,19 +315,44 @@ impl Client {
     fn exchange(&mut self, link: Link) -> Option<&mut Exchange> {
         match link {
             Link::Bootstrap => self.bootstrap.as_mut().map(|session| &mut session.exchange),
-            Link::Server => self.registration.as_mut().map(|registration| &mut registration.exchange),
+            Link::Server(server) => self.registration(server).map(|registration| &mut registration.exchange),
+            Link::Package => None,
         }
+    }
+
+    /// The registration with the server of this Short Server ID.
+    pub(super) fn registration(&mut self, server: u16) -> Option<&mut Registration> {
+        let mut registrations = self.registrations.iter_mut();
+        registrations
+            .find(|registration| registration.account.short_server_id == server)
+            .map(|found| &mut **found)
+    }
+
+    /// The Short Server IDs of all registrations.
+    pub(super) fn servers(&self) -> SmallVec<[u16; 4]> {
+        self.registrations.iter().map(|registration| registration.account.short_server_id).collect()
     }
 
     fn exchange_event(&mut self, link: Link, event: coap::Event, now: Instant) {
         match (event, link) {
             (coap::Event::Request(received), Link::Bootstrap) => self.bootstrap_command(received, now),
-            (coap::Event::Request(received), Link::Server) => self.server_request(received, now),
+            (coap::Event::Request(received), Link::Server(server)) => {
+                self.server_request(server, received, now);
+            }
             (coap::Event::Response { message, .. }, Link::Bootstrap) => {
                 self.bootstrap_answered(&message, now)
             }
-            (coap::Event::Response { message, .. }, Link::Server) => self.server_answered(&message, now),
-            (coap::Event::Failed { why, .. }, _) => self.server_request_failed(why, now),
+            (coap::Event::Response { message, .. }, Link::Server(server)) => {
+                self.server_answered(server, &message, now);
+            }
+            (coap::Event::Failed { why, .. }, Link::Bootstrap) => self.bootstrap_request_failed(why, now),
+            (coap::Event::Failed { why, .. }, Link::Server(server)) => {
+                self.server_request_failed(server, why, now);
+            }
+            (
+                coap::Event::Request(_) | coap::Event::Response { .. } | coap::Event::Failed { .. },
+                Link::Package,
+            ) => {}
             (coap::Event::Noise(noise), _) => self.tell(Event::Noise(noise)),
             (coap::Event::Stat(stat), _) => self.tell(Event::Stat(stat)),
         }
@@ -325,6 +372,14 @@ impl Client {
     pub(super) fn tell(&mut self, event: Event) {
         self.out.push_back(Output::Event(event));
     }
+}
+
+fn factory_store(config: &Config, number: u32) -> Tree {
+    let mut tree = Tree::new(config.factory.clone());
+    if let Some(provision) = &config.provision {
+        tree.set_all(provision.own(number));
+    }
+    tree
 }
 
 fn exchange_timeout(exchange: &Exchange) -> Option<(Instant, Reason)> {

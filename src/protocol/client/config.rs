@@ -1,10 +1,14 @@
 //! What all devices of one kind share.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::protocol::coap::{ContentFormat, Params};
-use crate::protocol::lwm2m::{Entry, Version};
+use super::bootstrap::BootstrapPolicy;
+use super::register::RegistrationPolicy;
+use crate::base::Instant;
+use crate::protocol::coap::Params;
+use crate::protocol::lwm2m::{Entry, Path, Value, Version};
 
 /// Settings shared by a fleet; a device holds one pointer to them.
 #[derive(Debug)]
@@ -13,12 +17,30 @@ pub struct Config {
     pub version: Version,
     /// Transmission parameters of every exchange.
     pub transmission: Arc<Params>,
-    /// The preferred format for bootstrap writes (`pct`, LwM2M 1.1 and later).
-    pub preferred_format: Option<ContentFormat>,
-    /// What to do after a bootstrap that failed.
-    pub bootstrap_backoff: Backoff,
-    /// What is in every device's store when it leaves the factory: the Bootstrap-Server account and /3.
+    /// How they bootstrap.
+    pub bootstrap: BootstrapPolicy,
+    /// How they register.
+    pub registration: RegistrationPolicy,
+    /// What is in every device's store when it leaves the factory: accounts, /3 and its other objects.
     pub factory: Arc<Vec<Entry>>,
+    /// What differs from device to device when it leaves the factory or is fitted; none where nothing does.
+    pub provision: Option<Arc<dyn Provision>>,
+    /// The device behind the objects; none where every value is as it was stored.
+    pub device: Option<Arc<dyn Device>>,
+}
+
+/// What an operator fits a single device with, out of band.
+pub trait Provision: fmt::Debug + Send + Sync {
+    /// What the device with this number in its fleet holds beyond [`Config::factory`], or instead of it:
+    /// resources and resource instances.
+    fn own(&self, number: u32) -> Vec<Entry>;
+}
+
+/// A device whose values follow the time and its own nature.
+pub trait Device: fmt::Debug + Send + Sync {
+    /// The present value of a resource that the device itself measures or computes. `None` where what is
+    /// stored counts. `nature` is the device's own constant random number.
+    fn value(&self, path: Path, nature: u64, now: Instant) -> Option<Value>;
 }
 
 /// Waiting times that double from `initial` to `max`.

@@ -9,8 +9,10 @@ use crate::protocol::lwm2m::ServerUri;
 pub enum Link {
     /// To the Bootstrap-Server.
     Bootstrap,
-    /// To the LwM2M server the device registers with.
-    Server,
+    /// To the LwM2M server with this Short Server ID, which the device registers with.
+    Server(u16),
+    /// To where a firmware or software package is downloaded from.
+    Package,
 }
 
 /// What the client wants done or known, in order.
@@ -108,6 +110,12 @@ pub enum RequestKind {
     Update,
     /// DELETE on the location.
     Deregister,
+    /// GET /bspack (1.2).
+    BootstrapPackRequest,
+    /// POST /dp (1.1).
+    Send,
+    /// GET of a firmware or software package, all its blocks.
+    Download,
 }
 
 /// What became of a request. Every one that was `Sent` has exactly one further fate, or is in flight.

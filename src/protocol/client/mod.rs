@@ -20,7 +20,8 @@
 //!
 //! Each machine here is sans-IO. [`Client`] composes them behind one poll interface; `bootstrap`
 //! answers a Bootstrap-Server's commands, `register` keeps the registration with one server, `manage`
-//! answers what a server asks of a registered device. This room never resolves a name, opens a socket
+//! answers what a server asks of a registered device,
+//! and `report` tells servers what they observe. This room never resolves a name, opens a socket
 //! or reads a clock.
 
 mod account;
@@ -31,8 +32,11 @@ mod config;
 mod event;
 mod manage;
 mod register;
+mod report;
 
 pub use account::bootstrap_account;
+pub use bootstrap::BootstrapPolicy;
 pub use client::Client;
-pub use config::{Backoff, Config};
+pub use config::{Backoff, Config, Device, Provision};
 pub use event::{Event, Failure, Fate, Link, Operation, Output, Reason, RequestKind, Stage, State};
+pub use register::RegistrationPolicy;

@@ -17,7 +17,7 @@ use super::{World, WorldConfig};
 use crate::base::{Instant, Seed};
 use crate::faults::LinkFaults;
 use crate::metrics::{Event, FailureKind, MeterState, Stage};
-use crate::protocol::client::{self, Backoff};
+use crate::protocol::client::{self, BootstrapPolicy, RegistrationPolicy};
 use crate::protocol::coap::{ContentFormat, Params};
 use crate::protocol::lwm2m::{Entry, Path, ServerUri, Value, Version};
 use crate::protocol::server::{
@@ -66,8 +66,10 @@ impl Setup {
         Arc::new(client::Config {
             version: self.version,
             transmission: Arc::new(self.params.clone()),
-            preferred_format: self.format,
-            bootstrap_backoff: Backoff { initial: Duration::from_secs(10), max: Duration::from_secs(600) },
+            bootstrap: BootstrapPolicy { preferred_format: self.format, ..BootstrapPolicy::default() },
+            registration: RegistrationPolicy::default(),
+            provision: None,
+            device: None,
             factory: Arc::new(factory),
         })
     }

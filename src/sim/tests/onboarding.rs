@@ -87,7 +87,7 @@ fn a_thousand_meters_end_registered_and_say_goodbye() {
     assert!(world.run_until(Instant::from_secs(120), gone));
     let ems = world.ems().map(|ems| ems.counters()).unwrap_or_default();
     assert_eq!((ems.registrations, ems.deregistrations, ems.registered), (1_000, 1_000, 0));
-    assert!(world.meters().all(|meter| meter.in_flight().is_none()));
+    assert!(world.meters().all(|meter| meter.in_flight().is_empty()));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_meter_asked_to_leave_while_registering_takes_it_back() {
         ..Setup::default()
     };
     let mut world = setup.world();
-    let registering = |w: &World| w.meter(0).in_flight() == Some(RequestKind::Register);
+    let registering = |w: &World| w.meter(0).in_flight().of(RequestKind::Register) == 1;
     assert!(world.run_until(Instant::from_secs(5), registering));
     world.shutdown();
     assert!(world.run_until(Instant::from_secs(5), |w| w.count(MeterState::Deregistered) == 1));

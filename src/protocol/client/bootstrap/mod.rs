@@ -1,11 +1,17 @@
 //! One bootstrap session with the Bootstrap-Server (LwM2M Core §6.1), and what is kept after it.
 
 mod commands;
+mod policy;
+
+pub use policy::BootstrapPolicy;
+
+use smallvec::SmallVec;
 
 use super::account;
 use super::client::Client;
 use super::config::Config;
 use super::event::{Event, Failure, Fate, Link, Operation, Output, RequestKind, Stage, State};
+use super::register::ended;
 use crate::base::Instant;
 use crate::protocol::coap::{self, Code, Exchange, Handle, Message, Params};
 use crate::protocol::lwm2m::{ServerUri, Tree};
@@ -46,7 +52,7 @@ impl Session {
     /// Sends `POST /bs?ep=&pct=`. Servers exist that want `ep` first and nothing behind `pct`.
     pub(super) fn send_request(&mut self, endpoint: &str, config: &Config, now: Instant) {
         let request = Message::request(Code::POST).with_path(&["bs"]).with_parameter("ep", endpoint);
-        let request = match config.preferred_format {
+        let request = match config.bootstrap.preferred_format {
             Some(format) => request.with_parameter("pct", format.0),
             None => request,
         };
@@ -176,6 +182,15 @@ impl Client {
         self.connect_server(now);
     }
 
+    /// The Bootstrap-Request will not be answered.
+    pub(super) fn bootstrap_request_failed(&mut self, why: coap::Failure, now: Instant) {
+        let Some(session) = &mut self.bootstrap else { return };
+        session.request = None;
+        let (fate, failure) = ended(RequestKind::BootstrapRequest, why);
+        self.tell(Event::Request { kind: RequestKind::BootstrapRequest, fate });
+        self.bootstrap_failed(failure, now);
+    }
+
     pub(super) fn bootstrap_failed(&mut self, failure: Failure, now: Instant) {
         let Some(session) = self.bootstrap.take() else { return };
         if session.request.is_some() {
@@ -195,8 +210,21 @@ impl Client {
     pub(super) fn back_off(&mut self, now: Instant) {
         self.bootstrap_failures = self.bootstrap_failures.saturating_add(1);
         let unit = self.rng.unit();
-        let wait = self.config.bootstrap_backoff.wait(self.bootstrap_failures.into(), unit);
+        let wait = self.config.bootstrap.backoff.wait(self.bootstrap_failures.into(), unit);
         self.wake = Some(now + wait);
         self.enter(State::BootstrapBackoff);
+    }
+
+    /// /1/x/9 was executed: the device bootstraps again.
+    pub(super) fn trigger_bootstrap(&mut self, now: Instant) {
+        self.registrations = SmallVec::new();
+        self.need_bootstrap(now, now);
+    }
+
+    /// /3/0/5 was executed: the device is as it left the factory, and starts anew.
+    pub(super) fn factory_reset(&mut self, now: Instant) {
+        self.registrations = SmallVec::new();
+        self.tree = self.factory_store();
+        self.decide(now, now);
     }
 }

@@ -1,6 +1,9 @@
 //! What a server may ask of a registered device (LwM2M Core §6.3): Read and Discover so far.
 
-use crate::protocol::coap::{Code, ContentFormat, Message};
+use super::client::Client;
+use super::register::{Changed, Phase};
+use crate::base::Instant;
+use crate::protocol::coap::{self, Code, ContentFormat, Message};
 use crate::protocol::content::{self, link};
 use crate::protocol::lwm2m::{Entry, Path, Tree, Version, objects};
 
@@ -134,5 +137,59 @@ pub(super) fn formats(version: Version) -> &'static [ContentFormat] {
             ContentFormat::SENML_CBOR,
             ContentFormat::TLV,
         ],
+    }
+}
+
+/// What a request makes the device do, once it is answered.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Effect {
+    /// A value at or below this path was written, or what is there came or went.
+    Changed(Path),
+    /// Something of a registration changed.
+    Registration(Changed),
+    /// /1/x/4.
+    Disable,
+    /// /1/x/8.
+    UpdateTrigger,
+    /// /1/x/9.
+    BootstrapTrigger,
+    /// /3/0/4.
+    Reboot,
+    /// /3/0/5.
+    FactoryReset,
+}
+
+/// How a device serves its servers.
+impl Client {
+    /// A request of a server the device has an account of.
+    pub(super) fn server_request(&mut self, server: u16, received: coap::Received, now: Instant) {
+        let Some(registration) = self.registration(server) else { return };
+        match registration.phase {
+            Phase::Registered(_) | Phase::Updating(_) | Phase::Deregistering(_) => {}
+            // LwM2M Core §6.2.1: until Register is answered, requests of the server are ignored.
+            Phase::Connecting | Phase::Registering(_) | Phase::Waiting(_) => {
+                return registration.exchange.ignore(received);
+            }
+        }
+        let effects: Vec<Effect> = Vec::new();
+        let answer = answer(&received.message, &self.tree);
+        if let Some(registration) = self.registration(server) {
+            registration.exchange.respond(received, answer, now);
+        }
+        for effect in effects {
+            self.carry_out(server, effect, now);
+        }
+    }
+
+    fn carry_out(&mut self, server: u16, effect: Effect, now: Instant) {
+        match effect {
+            Effect::Changed(path) => self.changed(path, now),
+            Effect::Registration(what) => self.registration_changed(what, now),
+            Effect::Disable => self.disable(server, now),
+            Effect::UpdateTrigger => self.trigger_update(server, now),
+            Effect::BootstrapTrigger => self.trigger_bootstrap(now),
+            Effect::Reboot => self.reboot(now),
+            Effect::FactoryReset => self.factory_reset(now),
+        }
     }
 }

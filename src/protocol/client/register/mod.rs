@@ -1,6 +1,8 @@
 //! The registration with one server: Register, Update, De-register, and the retry sequence of
 //! /1/x/17-20 (LwM2M Core §6.2).
 
+mod policy;
+
 use std::time::Duration;
 
 use super::account::{Account, Terms};
@@ -12,6 +14,9 @@ use crate::base::Instant;
 use crate::protocol::coap::{self, Code, ContentFormat, Exchange, Handle, Message};
 use crate::protocol::content::listing;
 use crate::protocol::lwm2m::{ServerUri, Tree, Version};
+use smallvec::SmallVec;
+
+pub use policy::RegistrationPolicy;
 
 /// One registration, from the account it is made from to the location the server gave it.
 pub(super) struct Registration {
@@ -46,6 +51,18 @@ pub(super) enum Phase {
     Updating(Handle),
     /// De-register sent.
     Deregistering(Handle),
+}
+
+impl Phase {
+    /// The request that is on its way in this phase.
+    pub(super) fn request(self) -> Option<RequestKind> {
+        match self {
+            Phase::Registering(_) => Some(RequestKind::Register),
+            Phase::Updating(_) => Some(RequestKind::Update),
+            Phase::Deregistering(_) => Some(RequestKind::Deregister),
+            Phase::Connecting | Phase::Waiting(_) | Phase::Registered(_) => None,
+        }
+    }
 }
 
 /// What the retry sequence says after a try has failed.
@@ -170,6 +187,17 @@ impl Registration {
     }
 }
 
+/// How a request ended that was not answered.
+pub(super) fn ended(kind: RequestKind, why: coap::Failure) -> (Fate, Failure) {
+    match why {
+        coap::Failure::Timeout => (Fate::TimedOut, Failure::TimedOut(kind)),
+        coap::Failure::Reset => (Fate::Reset, Failure::Reset(kind)),
+        // Only a link that turns out to lead nowhere makes a device abandon a request.
+        coap::Failure::Abandoned => (Fate::Abandoned, Failure::Unreachable),
+        coap::Failure::Blockwise(code) => (Fate::Answered, Failure::Refused(kind, code)),
+    }
+}
+
 /// How a device keeps its registration.
 impl Client {
     pub(super) fn connect_server(&mut self, due: Instant) {
@@ -179,25 +207,26 @@ impl Client {
         let uri = account::uri(&self.tree, account.security).and_then(|uri| uri.parse::<ServerUri>().ok());
         let Some(uri) = uri else { return self.give_up(Failure::ServerUri) };
         let exchange = Exchange::new(self.config.transmission.clone(), self.child_rng());
-        self.registration = Some(Box::new(Registration::new(account, exchange, due)));
+        self.registrations.push(Box::new(Registration::new(account, exchange, due)));
         self.enter(State::Registering);
-        self.out.push_back(Output::Open { link: Link::Server, uri });
+        self.out.push_back(Output::Open { link: Link::Server(account.short_server_id), uri });
     }
 
-    pub(super) fn register(&mut self, now: Instant) {
-        let Some(registration) = &mut self.registration else { return };
+    pub(super) fn register(&mut self, server: u16, now: Instant) {
+        let registration = self.registrations.iter_mut().find(|r| r.account.short_server_id == server);
+        let Some(registration) = registration else { return };
         registration.register(&self.endpoint, &self.tree, &self.config, now);
         self.tell(Event::Request { kind: RequestKind::Register, fate: Fate::Sent });
     }
 
     /// A registration's own timer has run out: try again, or refresh.
-    pub(super) fn registration_due(&mut self, due: Instant, now: Instant) {
-        let Some(registration) = &mut self.registration else { return };
+    pub(super) fn registration_due(&mut self, server: u16, due: Instant, now: Instant) {
+        let Some(registration) = self.registration(server) else { return };
         match registration.phase {
             Phase::Waiting(_) => {
                 registration.due = due;
                 self.enter(State::Registering);
-                self.register(now);
+                self.register(server, now);
             }
             Phase::Registered(_) => {
                 registration.update(due, now);
@@ -208,12 +237,12 @@ impl Client {
         }
     }
 
-    pub(super) fn server_answered(&mut self, answer: &Message, now: Instant) {
-        let Some(registration) = &mut self.registration else { return };
+    pub(super) fn server_answered(&mut self, server: u16, answer: &Message, now: Instant) {
+        let Some(registration) = self.registration(server) else { return };
         let since = registration.due;
         match registration.phase {
-            Phase::Registering(_) => self.register_answered(answer, since, now),
-            Phase::Updating(_) => self.update_answered(answer, since, now),
+            Phase::Registering(_) => self.register_answered(server, answer, since, now),
+            Phase::Updating(_) => self.update_answered(server, answer, since, now),
             Phase::Deregistering(_) => {
                 self.tell(Event::Request { kind: RequestKind::Deregister, fate: Fate::Answered });
                 if answer.code() == Code::DELETED {
@@ -222,21 +251,21 @@ impl Client {
                     let refused = Failure::Refused(RequestKind::Deregister, answer.code());
                     self.tell(Event::Failed(refused));
                 }
-                self.left();
+                self.left(server);
             }
             Phase::Connecting | Phase::Waiting(_) | Phase::Registered(_) => {}
         }
     }
 
-    fn register_answered(&mut self, answer: &Message, since: Instant, now: Instant) {
+    fn register_answered(&mut self, server: u16, answer: &Message, since: Instant, now: Instant) {
         self.tell(Event::Request { kind: RequestKind::Register, fate: Fate::Answered });
         if answer.code() != Code::CREATED {
             let refused = Failure::Refused(RequestKind::Register, answer.code());
-            return self.registration_failed(refused, now);
+            return self.registration_failed(server, refused, now);
         }
-        let Some(registration) = &mut self.registration else { return };
+        let Some(registration) = self.registration(server) else { return };
         if !registration.registered(answer, now) {
-            return self.registration_failed(Failure::NoLocation, now);
+            return self.registration_failed(server, Failure::NoLocation, now);
         }
         self.bootstrap_failures = 0;
         self.tell(Event::Completed { stage: Stage::Registration, since });
@@ -246,122 +275,148 @@ impl Client {
         }
         self.enter(State::Registered);
         if self.leaving {
-            self.deregister(now);
+            self.deregister(server, now);
         }
     }
 
-    fn update_answered(&mut self, answer: &Message, since: Instant, now: Instant) {
+    fn update_answered(&mut self, server: u16, answer: &Message, since: Instant, now: Instant) {
         self.tell(Event::Request { kind: RequestKind::Update, fate: Fate::Answered });
-        let Some(registration) = &mut self.registration else { return };
+        let Some(registration) = self.registration(server) else { return };
         if answer.code() == Code::CHANGED {
             registration.schedule_update(now);
             self.tell(Event::Completed { stage: Stage::Update, since });
             self.enter(State::Registered);
             if self.leaving {
-                self.deregister(now);
+                self.deregister(server, now);
             }
         } else {
             self.tell(Event::Failed(Failure::Refused(RequestKind::Update, answer.code())));
-            self.register_again(now);
+            self.register_again(server, now);
         }
     }
 
     /// The server does not know the device any more (4.04 on Update, or silence): Register anew
     /// (LwM2M Core §6.2.2).
-    fn register_again(&mut self, now: Instant) {
+    fn register_again(&mut self, server: u16, now: Instant) {
         if self.leaving {
             return self.stop();
         }
-        if let Some(registration) = &mut self.registration {
+        if let Some(registration) = self.registration(server) {
             registration.due = now;
         }
         self.enter(State::Registering);
-        self.register(now);
+        self.register(server, now);
     }
 
-    pub(super) fn server_request_failed(&mut self, why: coap::Failure, now: Instant) {
-        let Some(kind) = self.in_flight() else { return };
-        let (fate, failure) = match why {
-            coap::Failure::Timeout => (Fate::TimedOut, Failure::TimedOut(kind)),
-            coap::Failure::Reset => (Fate::Reset, Failure::Reset(kind)),
-            // Only a link that turns out to lead nowhere makes this device abandon a request.
-            coap::Failure::Abandoned => (Fate::Abandoned, Failure::Unreachable),
-            coap::Failure::Blockwise(code) => (Fate::Answered, Failure::Refused(kind, code)),
+    pub(super) fn server_request_failed(&mut self, server: u16, why: coap::Failure, now: Instant) {
+        let Some(kind) = self.registration(server).and_then(|registration| registration.phase.request())
+        else {
+            return;
         };
+        let (fate, failure) = ended(kind, why);
         self.tell(Event::Request { kind, fate });
         match kind {
-            RequestKind::BootstrapRequest => {
-                if let Some(session) = &mut self.bootstrap {
-                    session.request = None;
-                }
-                self.bootstrap_failed(failure, now);
-            }
-            RequestKind::Register => self.registration_failed(failure, now),
+            RequestKind::Register => self.registration_failed(server, failure, now),
             RequestKind::Update => {
                 self.tell(Event::Failed(failure));
-                self.register_again(now);
+                self.register_again(server, now);
             }
             RequestKind::Deregister => {
                 self.tell(Event::Failed(failure));
-                self.left();
+                self.left(server);
             }
+            RequestKind::BootstrapRequest
+            | RequestKind::BootstrapPackRequest
+            | RequestKind::Send
+            | RequestKind::Download => {}
         }
     }
 
-    pub(super) fn registration_failed(&mut self, failure: Failure, now: Instant) {
+    pub(super) fn registration_failed(&mut self, server: u16, failure: Failure, now: Instant) {
         self.tell(Event::Failed(failure));
         if self.leaving {
-            return self.stop_registering();
+            return self.stop_registering(server);
         }
-        let Some(registration) = &mut self.registration else { return };
+        let registration = self.registrations.iter_mut().find(|r| r.account.short_server_id == server);
+        let Some(registration) = registration else { return };
         match registration.failed(&self.tree, self.config.version) {
             Verdict::RetryAfter(wait) => {
                 registration.phase = Phase::Waiting(now + wait);
                 self.enter(State::RegistrationBackoff);
             }
             Verdict::Bootstrap if account::bootstrap_server(&self.tree).is_some() => {
-                self.registration = None;
+                self.forget(server);
                 self.bootstrap_due = now;
                 self.back_off(now);
             }
             Verdict::Bootstrap | Verdict::GiveUp => {
-                self.registration = None;
+                self.forget(server);
                 self.enter(State::Failed);
             }
         }
     }
 
-    fn stop_registering(&mut self) {
-        self.registration = None;
+    fn forget(&mut self, server: u16) {
+        self.registrations.retain(|registration| registration.account.short_server_id != server);
+    }
+
+    fn stop_registering(&mut self, server: u16) {
+        self.forget(server);
         self.stop();
     }
 
-    pub(super) fn deregister(&mut self, now: Instant) {
-        let Some(registration) = &mut self.registration else { return };
+    pub(super) fn deregister(&mut self, server: u16, now: Instant) {
+        let Some(registration) = self.registration(server) else { return };
         registration.deregister(now);
         self.tell(Event::Request { kind: RequestKind::Deregister, fate: Fate::Sent });
         self.enter(State::Deregistering);
-        self.drain(Link::Server, now);
+        self.drain(Link::Server(server), now);
     }
 
     /// The De-register has ended, however: its outcome is ignored (LwM2M Core §6.2.3).
-    fn left(&mut self) {
-        self.registration = None;
+    fn left(&mut self, server: u16) {
+        self.forget(server);
         self.farewell = None;
         self.enter(State::Deregistered);
     }
 
-    pub(super) fn server_request(&mut self, received: coap::Received, now: Instant) {
-        let Some(registration) = &mut self.registration else { return };
-        match registration.phase {
-            Phase::Registered(_) | Phase::Updating(_) | Phase::Deregistering(_) => {
-                let answer = manage::answer(&received.message, &self.tree);
-                registration.exchange.respond(received, answer, now);
-            }
-            // LwM2M Core §6.2.1: until Register is answered, requests of the server are ignored.
-            Phase::Connecting | Phase::Registering(_) | Phase::Waiting(_) => {
-                registration.exchange.ignore(received);
+    /// /1/x/8 was executed: an Update goes out now.
+    pub(super) fn trigger_update(&mut self, server: u16, now: Instant) {
+        let Some(registration) = self.registration(server) else { return };
+        if matches!(registration.phase, Phase::Registered(_)) {
+            self.registration_due(server, now, now);
+        }
+    }
+
+    /// /1/x/4 was executed: the device leaves this server for /1/x/5 seconds.
+    pub(super) fn disable(&mut self, server: u16, now: Instant) {
+        self.deregister(server, now);
+    }
+
+    /// Something that servers know from the registration is no longer as it was.
+    pub(super) fn registration_changed(&mut self, what: Changed, now: Instant) {
+        match what {
+            Changed::Lifetime(server) | Changed::Binding(server) => self.trigger_update(server, now),
+            Changed::Objects => {
+                self.servers().into_iter().for_each(|server| self.trigger_update(server, now));
             }
         }
     }
+
+    /// /3/0/4 was executed.
+    pub(super) fn reboot(&mut self, now: Instant) {
+        self.registrations = SmallVec::new();
+        self.decide(now, now);
+    }
+}
+
+/// What of a registration has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Changed {
+    /// /1/x/1 of this server's account.
+    Lifetime(u16),
+    /// /1/x/7 of this server's account.
+    Binding(u16),
+    /// Object instances came or went.
+    Objects,
 }
