@@ -90,9 +90,10 @@ impl Scenario {
     /// The embedded EMS.
     pub fn ems_config(&self) -> EmsConfig {
         EmsConfig {
-            transmission: Arc::new(self.coap.params()),
             max_peers: self.max_peers(),
             max_endpoints: self.max_peers(),
+            short_server_id: self.servers.embedded.short_server_id,
+            ..EmsConfig::new(Arc::new(self.coap.params()))
         }
     }
 

@@ -76,7 +76,14 @@ impl Embedded {
         let mut crews: Vec<Vec<Box<dyn Seat>>> = (0..config.workers.max(1)).map(|_| Vec::new()).collect();
         let ems = ems.as_ref().map(|(listen, ems)| {
             let seed = seed.child("ems", 0);
-            let make = |worker| Ems::new(ems.clone(), worker as u8, seed.child("worker", worker));
+            let ems = EmsConfig { workers: config.workers.max(1), ..ems.clone() };
+            let make = |worker, address| {
+                let mut ems = ems.clone();
+                if ems.uri.is_empty() {
+                    ems.uri = ServerUri::coap(address).to_string();
+                }
+                Ems::new(ems, worker as u8, seed.child("worker", worker))
+            };
             Running::bind("EMS", *listen, &config, make, count_ems, &mut crews)
         });
         let ems = ems.transpose()?;
@@ -86,7 +93,7 @@ impl Embedded {
             if let Some(ems) = ems.as_ref().filter(|_| bootstrap.account.uri.is_empty()) {
                 bootstrap.account.uri = ServerUri::coap(ems.address).to_string();
             }
-            let make = |worker| BootstrapServer::new(bootstrap.clone(), seed.child("worker", worker));
+            let make = |worker, _| BootstrapServer::new(bootstrap.clone(), seed.child("worker", worker));
             Running::bind("Bootstrap-Server", *listen, &config, make, count_bootstrap, &mut crews)
         });
         let mut embedded = Embedded { bootstrap: bootstrap.transpose()?, ems, threads: Vec::new() };
@@ -195,7 +202,7 @@ impl<C: Default + Send + 'static> Running<C> {
         name: &'static str,
         listen: SocketAddr,
         config: &EmbeddedConfig,
-        make: impl Fn(u64) -> S,
+        make: impl Fn(u64, SocketAddr) -> S,
         count: fn(&S, bool) -> C,
         crews: &mut [Vec<Box<dyn Seat>>],
     ) -> Result<Self, ServersError> {
@@ -221,7 +228,12 @@ impl<C: Default + Send + 'static> Running<C> {
         for (worker, (binding, crew)) in bindings.into_iter().zip(crews).enumerate() {
             let published = Arc::new(Mutex::new(Published::default()));
             running.workers.push(published.clone());
-            crew.push(Box::new(Place { server: make(worker as u64), binding, published, count }));
+            crew.push(Box::new(Place {
+                server: make(worker as u64, running.address),
+                binding,
+                published,
+                count,
+            }));
         }
         Ok(running)
     }

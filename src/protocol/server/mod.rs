@@ -7,16 +7,21 @@
 mod bootstrap;
 mod counters;
 mod ems;
+mod latency;
 mod peers;
-mod registry;
 
 use std::net::{IpAddr, SocketAddr};
 
 use crate::base::Instant;
 
 pub use bootstrap::{Account, BootstrapConfig, BootstrapServer, RetryTerms, Step, WriteLevel};
-pub use counters::{BootstrapCounters, EmsCounters, Traffic};
-pub use ems::{Ems, EmsConfig};
+pub use counters::{BootstrapCounters, Traffic};
+pub use ems::{
+    Action, Ask, Campaign, CampaignCounters, Delivery, Ems, EmsConfig, EmsCounters, Firmware,
+    FirmwareCounters, Interview, InterviewCounters, ObservationCounters, Question, QueueCounters,
+    SendCounters, firmware_package,
+};
+pub use latency::Latencies;
 
 /// A datagram to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,8 +16,10 @@ pub(super) type Slot = u32;
 pub(super) struct Peer<T> {
     pub address: SocketAddr,
     /// Which of the server's addresses the peer speaks to.
-    local: IpAddr,
+    pub local: IpAddr,
     pub exchange: Exchange,
+    /// Whether it stays though nothing is heard of it: notifications may come, or requests wait for it.
+    pub kept: bool,
     pub app: T,
 }
 
@@ -75,6 +77,7 @@ impl<T: Default> Peers<T> {
         now: Instant,
     ) -> Option<Slot> {
         self.traffic.received += 1;
+        self.traffic.received_bytes += datagram.len() as u64;
         let slot = match self.by_address.get(&from) {
             Some(&slot) => slot,
             None if is_request(datagram, self.params.max_message()) => self.insert(from, to),
@@ -87,6 +90,17 @@ impl<T: Default> Peers<T> {
         peer.local = to;
         peer.exchange.handle_input(datagram, now);
         Some(slot)
+    }
+
+    /// The peer at this address.
+    pub(super) fn find(&self, address: SocketAddr) -> Option<Slot> {
+        self.by_address.get(&address).copied()
+    }
+
+    /// The peer at this address, made if need be: to send it something from `local`. As with
+    /// `handle_input`, another may have had to make room.
+    pub(super) fn reach(&mut self, address: SocketAddr, local: IpAddr) -> Slot {
+        self.find(address).unwrap_or_else(|| self.insert(address, local))
     }
 
     /// What the server knew of the peer that the last datagram's had to make room for, if there was one.
@@ -119,6 +133,7 @@ impl<T: Default> Peers<T> {
             match peer.exchange.poll_output()? {
                 coap::Output::Send(bytes) => {
                     self.traffic.sent += 1;
+                    self.traffic.sent_bytes += bytes.len() as u64;
                     self.out.push_back(Transmit { to: peer.address, from: peer.local, bytes });
                 }
                 coap::Output::Event(coap::Event::Noise(_)) => self.traffic.noise += 1,
@@ -129,23 +144,26 @@ impl<T: Default> Peers<T> {
     }
 
     /// Arms the peer's timer: its message layer's, or the one that forgets it when nothing has been
-    /// heard for EXCHANGE_LIFETIME (no duplicate can come after that, RFC 7252 §4.8.2).
-    pub(super) fn settle(&mut self, slot: Slot, now: Instant) {
+    /// heard for EXCHANGE_LIFETIME (no duplicate can come after that, RFC 7252 §4.8.2). What the server
+    /// knew of it, if that has come.
+    pub(super) fn settle(&mut self, slot: Slot, now: Instant) -> Option<T> {
         let lifetime = self.params.exchange_lifetime();
-        let Some(peer) = self.get(slot) else { return };
+        let peer = self.get(slot)?;
         let forget = peer.exchange.last_activity() + lifetime;
         let idle = peer.exchange.is_idle();
         let deadline = peer.exchange.poll_timeout().map(|(at, _)| at);
-        if idle && forget <= now {
-            self.remove(slot);
-            return;
+        let kept = peer.kept;
+        if idle && !kept && forget <= now {
+            return self.remove(slot);
         }
         let at = match deadline {
-            Some(at) if idle => at.min(forget),
+            Some(at) if idle && !kept => at.min(forget),
             Some(at) => at,
+            None if kept => Instant::FAR,
             None => forget,
         };
         self.wheel.arm(slot, at);
+        None
     }
 
     pub(super) fn poll_output(&mut self) -> Option<Transmit> {
@@ -167,7 +185,7 @@ impl<T: Default> Peers<T> {
         let rng = self.seed.child("peer", self.seen).rng();
         self.seen += 1;
         let exchange = Exchange::new(self.params.clone(), rng);
-        let peer = Peer { address, local, exchange, app: T::default() };
+        let peer = Peer { address, local, exchange, kept: false, app: T::default() };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             // A table of more than 2^32 peers does not fit the memory of any machine.
@@ -178,21 +196,24 @@ impl<T: Default> Peers<T> {
         slot
     }
 
-    /// Makes room: the next peer round the table that has nothing under way, or simply the next.
+    /// Makes room: the next peer round the table that has nothing under way and need not be kept, or one
+    /// that has nothing under way, or simply the next.
     fn evict(&mut self) {
         const LOOK_AT: usize = 64;
-        let mut victim = None;
+        let mut victim: Option<(u8, Slot)> = None;
         for _ in 0..self.slots.len().min(LOOK_AT) {
             self.clock_hand = (self.clock_hand + 1) % self.slots.len();
-            if let Some(peer) = &self.slots[self.clock_hand] {
-                victim = Some(self.clock_hand as Slot);
-                if peer.exchange.is_idle() {
-                    break;
-                }
+            let Some(peer) = &self.slots[self.clock_hand] else { continue };
+            let worth = if peer.exchange.is_idle() { u8::from(peer.kept) } else { 2 };
+            if victim.is_none_or(|(least, _)| worth < least) {
+                victim = Some((worth, self.clock_hand as Slot));
+            }
+            if worth == 0 {
+                break;
             }
         }
         let fallback = || self.by_address.values().next().copied();
-        if let Some(slot) = victim.or_else(fallback) {
+        if let Some(slot) = victim.map(|(_, slot)| slot).or_else(fallback) {
             self.traffic.evicted_peers += 1;
             self.evicted = self.remove(slot);
         }

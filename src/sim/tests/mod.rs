@@ -94,7 +94,7 @@ impl Setup {
     }
 
     fn ems_config(&self) -> EmsConfig {
-        EmsConfig { transmission: Arc::new(self.params.clone()), max_peers: 100_000, max_endpoints: 100_000 }
+        EmsConfig::new(Arc::new(self.params.clone()))
     }
 
     fn ems(&self) -> Ems {
