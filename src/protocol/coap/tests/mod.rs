@@ -6,6 +6,8 @@ mod exchanges;
 mod hostile;
 mod limits;
 mod lossy;
+mod notifying;
+mod observing;
 mod retransmission;
 
 use std::sync::Arc;
