@@ -10,9 +10,11 @@
 //! registration, in the registry, and a peer of its own with what is under way, which is forgotten when
 //! nothing is and nothing has been heard for a while.
 //!
-//! A registered device costs about 230 bytes, and its peer 470 more. One with 15 observations costs about
-//! 1.6 KiB in all (`tests::memory` holds the figures): its peer is kept as long as they stand, since a
-//! notification that is not recognised would be reset.
+//! A registration takes 80 bytes beside the device's name, and lists of objects are kept once for all who
+//! have the same. A peer takes 264 bytes and, as long as something was heard of it lately, what its message
+//! layer remembers. A peer that is observed stays, since a notification that is not recognised would be
+//! reset: with 15 objects observed a device came to 1.8 kB resident in all, and without to 1.1 kB (40,000
+//! devices, just registered).
 
 mod campaign;
 mod campaigns;

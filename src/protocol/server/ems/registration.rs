@@ -78,10 +78,10 @@ impl Ems {
             return self.profiles.get(profile).cloned().ok_or(CONFLICT);
         }
         let objects = self.lists.get(request.payload()).map_err(|_| Code::BAD_REQUEST)?;
-        if let Some(profile) = profile.filter(|_| self.config.profile_ids) {
-            if self.profiles.len() < MAX_PROFILES || self.profiles.contains_key(profile) {
-                self.profiles.insert(profile.into(), objects.clone());
-            }
+        let has_room =
+            |profile: &&str| self.profiles.len() < MAX_PROFILES || self.profiles.contains_key::<str>(profile);
+        if let Some(profile) = profile.filter(|_| self.config.profile_ids).filter(has_room) {
+            self.profiles.insert(profile.into(), objects.clone());
         }
         Ok(objects)
     }
