@@ -4,6 +4,7 @@
 //! Nothing here knows how a value travels (that is `content`) or what a request is; this room only says
 //! what there is.
 
+pub mod access;
 mod attributes;
 mod definition;
 pub mod objects;
@@ -13,6 +14,7 @@ mod uri;
 mod value;
 mod version;
 
+pub use access::Rights;
 pub use attributes::{AttributeChange, AttributeError, AttributeSet, Attributes};
 pub use definition::{Kind, Multiplicity, ObjectDef, Operations, Range, ResourceDef};
 pub use path::{ParsePathError, Path};
