@@ -13,6 +13,7 @@ pub mod progress;
 pub mod run;
 pub mod screen;
 pub mod serve;
+mod signals;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
