@@ -176,6 +176,28 @@ fn ctrl_c_twice_stops_at_once() {
 }
 
 #[test]
+fn ctrl_c_once_while_it_leaves_anyway_changes_nothing() {
+    let servers = Serving::start(&[]);
+    let mut meter = meter(&servers.bootstrap).args(&["--for", "2s"]).start();
+    meter.await_line("registration", |line| line.contains("state: Registering -> Registered"));
+    servers.process.signal(Signal::SIGSTOP);
+    meter.await_line("leave", |line| line.contains("state: Registered -> Deregistering"));
+    meter.signal(Signal::SIGINT);
+    servers.process.signal(Signal::SIGCONT);
+    let ended = meter.finish().expect_code(0);
+    assert_eq!(states(&ended), STATES);
+}
+
+#[test]
+fn a_capture_without_room_fails_before_anything_starts() {
+    let servers = Serving::start(&[]);
+    // Opening it is no problem, and nothing has room on it.
+    let ended = meter(&servers.bootstrap).args(&["--pcap", "/dev/full"]).finish();
+    let ended = ended.expect_error(3, &["/dev/full"]);
+    assert_eq!(ended.stdout, "");
+}
+
+#[test]
 fn a_server_elsewhere_that_the_bootstrap_server_names_is_refused() {
     let servers = Serving::start(&["servers.ems=coap://192.0.2.1", "allow_remote=true"]);
     let mut meter = meter(&servers.bootstrap).start();

@@ -65,6 +65,7 @@ pub(super) async fn run(parts: Parts) -> Result<Outcome, RunError> {
         uncaptured: None,
         resolved,
         registered: false,
+        interrupted: false,
         leave_at: leave_after.map(|span| clock.now() + span),
         stop_at: None,
     };
@@ -100,6 +101,8 @@ struct Session {
     uncaptured: Option<RunError>,
     resolved: UnboundedSender<Resolved>,
     registered: bool,
+    /// A signal has come.
+    interrupted: bool,
     /// When the meter is to leave by itself.
     leave_at: Option<Instant>,
     /// When it is stopped, having been told to leave.
@@ -118,10 +121,11 @@ impl Session {
         tokio::select! {
             () = signals.recv() => {
                 let now = self.clock.now();
-                if self.stop_at.is_some() {
-                    self.stop(now)
-                } else {
-                    self.leave(drain, now)
+                match (std::mem::replace(&mut self.interrupted, true), self.stop_at) {
+                    (true, _) => self.stop(now),
+                    (false, None) => self.leave(drain, now),
+                    // Its time was over, and it is leaving anyway.
+                    (false, Some(_)) => Ok(()),
                 }
             }
             Some(answer) = answers.recv() => self.take_answer(answer),
@@ -266,17 +270,19 @@ impl Session {
 
     /// Keeps a datagram in the capture. One that cannot be written ends the capture and not the meter.
     fn keep(&mut self, direction: Direction, peer: SocketAddr, bytes: &[u8], at: Instant) {
+        let Some(mut capture) = self.capture.take() else { return };
         let own = self.own_address(peer);
-        let Some(capture) = &mut self.capture else { return };
         let at = self.clock.origin_unix() + at.since_origin();
         let (from, to) = match direction {
             Direction::Sent => (own, peer),
             Direction::Received => (peer, own),
         };
-        if let Err(error) = capture.keep(at, from, to, bytes) {
-            self.capture = None;
-            let message = format!("cannot write the capture: {error}; it is incomplete");
-            self.uncaptured = Some(RunError::environment(message, super::PCAP_HELP));
+        match capture.keep(at, from, to, bytes) {
+            Ok(()) => self.capture = Some(capture),
+            Err(error) => {
+                let message = format!("cannot write the capture: {error}; it is incomplete");
+                self.uncaptured = Some(RunError::environment(message, super::PCAP_HELP));
+            }
         }
     }
 
