@@ -1,7 +1,8 @@
-//! What is in a message: paths and values where the content format is known, lengths where keys travel.
+//! What is in a message beyond its line of words: paths and values where the content format is known, kinds
+//! and lengths where keys travel.
 
 use crate::base::text::counted;
-use crate::protocol::coap::{Block, ContentFormat, Message};
+use crate::protocol::coap::{Block, Code, ContentFormat, Message};
 use crate::protocol::content;
 use crate::protocol::lwm2m::{Entry, Path, Value, objects};
 
@@ -12,40 +13,36 @@ const SECRET: [u16; 4] = [0, 21, 23, 24];
 /// Bytes of an opaque value that are shown.
 const SHOWN_BYTES: usize = 32;
 
-/// What `message` carries, a line for each value. `asked` is the path of its request, where that is one of
-/// the data model.
+/// Characters of a list that its line of words has room for.
+const LIST_IN_A_LINE: usize = 120;
+
+/// What `message` carries and its line of words does not show, a line for each value. `asked` is the path of
+/// its request, where that is one of the data model.
 pub(super) fn describe(message: &Message, asked: Option<Path>) -> Vec<String> {
     let payload = message.payload();
-    if payload.is_empty() {
+    let Some(format) = message.content_format().filter(|_| !payload.is_empty()) else { return Vec::new() };
+    let secret = asked.is_some_and(is_secret);
+    if format == ContentFormat::LINK {
+        let long = payload.len() > LIST_IN_A_LINE && !secret;
+        return if long { vec![String::from_utf8_lossy(payload).into_owned()] } else { Vec::new() };
+    }
+    // A part of a body cannot be read by itself, and a FETCH only names what it wants.
+    if is_part(message) || message.code() == Code::FETCH {
         return Vec::new();
     }
-    let secret = asked.is_some_and(is_secret);
-    let (size, part) = (counted(payload.len() as u64, "byte"), part_of_a_body(message));
-    match message.content_format() {
-        // RFC 7252 §5.5.2: a diagnostic payload is text without a format.
-        None if is_refusal(message) && !secret => vec![text(payload)],
-        None => vec![format!("{size} without a content format")],
-        // A part of a list can be read as well as the whole.
-        Some(ContentFormat::LINK) if !secret => vec![text(payload)],
-        Some(format) if part => vec![format!("{size} of {}, a part of the whole", name(format))],
-        Some(format) => match content::decode(format, asked.unwrap_or(Path::ROOT), payload) {
-            Ok(entries) if entries.is_empty() => vec![format!("no values in {size} of {}", name(format))],
-            Ok(entries) => entries.iter().map(entry).collect(),
-            Err(error) if asked.is_some_and(|path| path != Path::ROOT && !secret) => {
-                vec![format!("{size} of {}: {error}", name(format))]
-            }
-            // What is wrong may be quoted, and be a key.
-            Err(_) => vec![format!("{size} of {}, which cannot be read", name(format))],
-        },
+    match content::decode(format, asked.unwrap_or(Path::ROOT), payload) {
+        Ok(entries) => entries.iter().map(entry).collect(),
+        Err(content::Error::Unsupported(_)) => Vec::new(),
+        Err(error) if asked.is_some_and(|path| path != Path::ROOT && !secret) => {
+            vec![format!("cannot be read: {error}")]
+        }
+        // What is wrong may be quoted, and be a key.
+        Err(_) => vec!["cannot be read".to_owned()],
     }
-}
-
-fn is_refusal(message: &Message) -> bool {
-    message.code().is_response() && !message.code().is_success()
 }
 
 /// Whether the payload is a block that is not the whole body (RFC 7959 §2.2).
-fn part_of_a_body(message: &Message) -> bool {
+fn is_part(message: &Message) -> bool {
     let block = if message.code().is_request() { message.block1() } else { message.block2() };
     block.is_some_and(|Block { num, more, .. }| num > 0 || more)
 }
@@ -88,23 +85,6 @@ fn shown(value: &Value) -> String {
                 length => format!("{hex}.. ({})", counted(length as u64, "byte")),
             }
         }
-    }
-}
-
-fn text(payload: &[u8]) -> String {
-    String::from_utf8_lossy(payload).into_owned()
-}
-
-/// What a content format is called in the registry.
-fn name(format: ContentFormat) -> String {
-    match format {
-        ContentFormat::TEXT => "text".to_owned(),
-        ContentFormat::LINK => "link-format".to_owned(),
-        ContentFormat::OPAQUE => "octet-stream".to_owned(),
-        ContentFormat::SENML_JSON => "SenML JSON".to_owned(),
-        ContentFormat::SENML_CBOR => "SenML CBOR".to_owned(),
-        ContentFormat::TLV => "TLV".to_owned(),
-        ContentFormat(number) => format!("content format {number}"),
     }
 }
 
@@ -170,15 +150,21 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_told_by_its_length() {
+    fn what_cannot_be_read_says_why_or_nothing() {
         let device = Path::instance(3, 0);
-        let unknown = write(device, ContentFormat(60_000), vec![1, 2, 3]);
-        assert!(unknown[0].starts_with("3 bytes of content format 60000: "), "{unknown:?}");
+        assert!(write(device, ContentFormat(60_000), vec![1, 2, 3]).is_empty(), "the line says the length");
         let broken = write(device, ContentFormat::TLV, vec![0xff]);
-        assert!(broken[0].starts_with("1 byte of TLV: "), "{broken:?}");
-        let refused = Message::response(Code::BAD_REQUEST).with_payload(b"what is this?".to_vec());
-        assert_eq!(describe(&refused, Some(device)), ["what is this?"]);
-        assert!(describe(&Message::response(Code::CHANGED), Some(device)).is_empty());
+        assert!(broken[0].starts_with("cannot be read: the payload ends "), "{broken:?}");
+        assert_eq!(write(Path::ROOT, ContentFormat::SENML_JSON, b"[\"key\"]".to_vec()), ["cannot be read"]);
+        let message = Message::response(Code::BAD_REQUEST).with_payload(b"what is this?".to_vec());
+        assert!(describe(&message, Some(device)).is_empty(), "the line says it");
+    }
+
+    #[test]
+    fn lists_too_long_for_a_line_are_shown_whole() {
+        let list = |links: usize| vec!["</3303/0>"; links].join(",");
+        assert!(write(Path::ROOT, ContentFormat::LINK, list(3).into()).is_empty());
+        assert_eq!(write(Path::ROOT, ContentFormat::LINK, list(30).into()), [list(30)]);
     }
 
     #[test]

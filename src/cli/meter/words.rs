@@ -8,7 +8,7 @@ use super::payload;
 use crate::base::Instant;
 use crate::base::text::latency;
 use crate::metrics::Event;
-use crate::protocol::coap::{Message, Token};
+use crate::protocol::coap::{Message, Token, datagram_in_words};
 use crate::protocol::lwm2m::Path;
 
 /// Requests whose answers are recognised: those of a bootstrap and then some, observations included.
@@ -79,14 +79,9 @@ impl Words {
             return String::new();
         }
         let arrow = if direction == Direction::Sent { "->" } else { "<-" };
-        let message = match Message::decode(datagram) {
-            Ok(message) => message,
-            Err(error) => {
-                return self.note(&format!("{arrow} {peer}  {} B, no CoAP: {error}", datagram.len()), now);
-            }
-        };
-        let again = if again { " (sent again)" } else { "" };
-        let mut lines = self.note(&format!("{arrow} {peer}  {}{again}", in_words(&message)), now);
+        let again = if again { "again: " } else { "" };
+        let mut lines = self.note(&format!("{arrow} {peer}  {again}{}", datagram_in_words(datagram)), now);
+        let Ok(message) = Message::decode(datagram) else { return lines };
         for line in payload::describe(&message, self.path_of(direction, &message)) {
             lines += &format!("{:INDENT$}   {}\n", "", printable(&line));
         }
@@ -119,17 +114,13 @@ impl Words {
 fn printable(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for letter in text.chars() {
-        match letter.is_control() {
-            true => line.extend(letter.escape_default()),
-            false => line.push(letter),
+        match letter {
+            // Debug's escapes for what cannot be seen, and not for what only a literal must escape.
+            '"' | '\'' | '\\' => line.push(letter),
+            _ => line.extend(letter.escape_debug()),
         }
     }
     line
-}
-
-/// A message without its payload.
-fn in_words(message: &Message) -> String {
-    format!("{message:?}")
 }
 
 #[cfg(test)]
@@ -193,7 +184,7 @@ mod tests {
         let request = Message::request(Code::POST).with_path(&["rd"]);
         assert_eq!(words.event(Event::Retransmitted, NOW), "");
         assert!(!told(&mut words, Direction::Received, &request).contains("again"));
-        assert!(told(&mut words, Direction::Sent, &request).ends_with(" (sent again)\n"));
+        assert!(told(&mut words, Direction::Sent, &request).contains(":5783  again: CON "));
         assert!(!told(&mut words, Direction::Sent, &request).contains("again"));
     }
 
@@ -218,11 +209,14 @@ mod tests {
     fn what_is_no_message_is_told_and_drives_no_terminal() {
         let mut words = Words::new(true);
         let line = words.datagram(Direction::Received, peer(), b"\x00\x01", NOW);
-        assert_eq!(line, "    1.234s  <- 127.0.0.1:5783  2 B, no CoAP: shorter than a header\n");
-        let hostile = Message::response(Code::FORBIDDEN).with_payload(b"\x1b[2J\nstate: Registered".to_vec());
+        assert_eq!(line, "    1.234s  <- 127.0.0.1:5783  not CoAP: shorter than a header, 2 bytes\n");
+        let link = "</3>;title=\"\x1b[2J\n\u{202e}\"".repeat(9);
+        let hostile = Message::response(Code::CONTENT)
+            .with_content_format(ContentFormat::LINK)
+            .with_payload(link.into_bytes());
         let lines = told(&mut words, Direction::Received, &hostile);
-        assert!(lines.ends_with("\n               \\u{1b}[2J\\nstate: Registered\n"), "{lines}");
-        assert_eq!(lines.lines().count(), 2);
+        let [_, list] = lines.lines().collect::<Vec<_>>()[..] else { panic!("two lines: {lines}") };
+        assert_eq!(list.matches("title=\"\\u{1b}[2J\\n\\u{202e}\"").count(), 9, "{list}");
     }
 
     #[test]
