@@ -112,7 +112,7 @@ pub(super) fn meter(args: MeterArgs) -> Result<(), RunError> {
     // As the fleet's first meter would be.
     let fleet = scenario.fleet_config(&server, Vec::new(), clock);
     let parts = Parts {
-        meter: Meter::new(fleet.client, endpoint.into(), fleet.seed.child("meter", 0).child("life", 0)),
+        meter: Meter::new(fleet.client, endpoint.into(), 0, fleet.seed.child("meter", 0).child("life", 0)),
         sockets: MeterSocketsConfig {
             gate: fleet.gate,
             local: fleet.local,
