@@ -4,7 +4,9 @@
 //! knows nothing of access rights, of which values make sense, or of the message around it.
 //!
 //! [`encode`] and [`decode`] are the door for values. Some payloads are more or less than values, and have
-//! doors of their own: [`decode_create`] for those that may leave an identifier open, [`link`] for lists of paths.
+//! doors of their own: [`decode_create`] for those that may leave an identifier open, [`decode_paths`] and
+//! [`decode_patch`] for composite operations, [`link`] for lists of
+//! paths.
 //!
 //! Decoders take what anybody may send. They never panic, never believe a length before the bytes
 //! are there, hold no more than a fixed multiple of the payload, and say of bad input what is wrong and
@@ -12,6 +14,7 @@
 
 mod base64;
 mod cbor;
+mod composite;
 mod create;
 mod entries;
 mod error;
@@ -33,6 +36,7 @@ use super::coap::ContentFormat;
 use super::lwm2m::{Entry, Path};
 use senml::Form;
 
+pub use composite::{Patch, decode_patch, decode_paths, encode_patch, encode_paths};
 pub use create::{Creation, decode_create};
 pub use error::Error;
 pub use formats::{formats_of_values, listed, supported, supports};
@@ -42,6 +46,7 @@ pub use formats::{formats_of_values, listed, supported, supports};
 ///
 /// Formats: TLV (not at the root, which it cannot name), SenML CBOR, SenML JSON, LwM2M CBOR and OMA JSON;
 /// text, opaque and CBOR for exactly one entry at `base`. Link-format carries no values: see [`link`].
+/// SenML-ETCH does not tell what is, but what to change: see [`encode_patch`].
 ///
 /// # Errors
 /// [`Error::Unsupported`] for other formats; [`Error::Outside`], [`Error::Duplicate`] and

@@ -177,6 +177,8 @@ proptest! {
         for format in ALL.map(ContentFormat) {
             let _ = decode(format, base, &payload);
             let _ = decode_create(format, Path::instance(3, 1), &payload);
+            let _ = decode_paths(format, &payload);
+            let _ = decode_patch(format, &payload);
         }
     }
 
