@@ -5,7 +5,7 @@
 //!
 //! [`encode`] and [`decode`] are the door for values. Some payloads are more or less than values, and have
 //! doors of their own: [`decode_create`] for those that may leave an identifier open, [`decode_paths`] and
-//! [`decode_patch`] for composite operations, [`link`] for lists of
+//! [`decode_patch`] for composite operations, [`decode_timed`] for values of the past, [`link`] for lists of
 //! paths.
 //!
 //! Decoders take what anybody may send. They never panic, never believe a length before the bytes
@@ -30,6 +30,7 @@ mod plain_cbor;
 mod scalar;
 mod senml;
 mod text;
+mod timed;
 mod tlv;
 
 use super::coap::ContentFormat;
@@ -40,6 +41,7 @@ pub use composite::{Patch, decode_patch, decode_paths, encode_patch, encode_path
 pub use create::{Creation, decode_create};
 pub use error::Error;
 pub use formats::{formats_of_values, listed, supported, supports};
+pub use timed::{Timed, decode_timed, encode_timed};
 
 /// Writes `entries`: full paths of resources or resource instances, each at or below `base`, which
 /// is the path of the request.
@@ -71,7 +73,7 @@ pub fn encode(format: ContentFormat, base: Path, entries: &[Entry]) -> Result<Ve
 /// The object definitions give values their types. Resources unknown to them are opaque in TLV,
 /// strings in text, and what they look like in the other formats. An object instance or a multiple
 /// resource without content yields no entry. Times in SenML and OMA JSON are checked, but entries have no
-/// room for them. Also the numbers that text, TLV and OMA JSON had before they
+/// room for them: see [`decode_timed`]. Also the numbers that text, TLV and OMA JSON had before they
 /// were registered (1541, 1542, 1543) are read.
 ///
 /// # Errors

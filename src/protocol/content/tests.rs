@@ -179,6 +179,7 @@ proptest! {
             let _ = decode_create(format, Path::instance(3, 1), &payload);
             let _ = decode_paths(format, &payload);
             let _ = decode_patch(format, &payload);
+            let _ = decode_timed(format, base, &payload);
         }
     }
 
