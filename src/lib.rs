@@ -12,7 +12,7 @@
 //! |---|---|---|
 //! | [`base`] | what everyone shares: instants and the one clock, seeds and their child generators, the timer wheel, quantities that are parsed once and valid ever after | the clock |
 //! | [`protocol::coap`] | CoAP: strict message codec, the exchange layer with one peer (retransmission, deduplication, separate responses), block-wise transfer | |
-//! | [`protocol::lwm2m`] | the data model: paths, values, versions, object definitions, the tree of one device, server URIs | |
+//! | [`protocol::lwm2m`] | the data model: paths, values, versions, object definitions, the tree of one device, who may access it and when whom to notify, server URIs | |
 //! | [`protocol::content`] | one codec per content format, to and from the values of the model | |
 //! | [`protocol::client`] | the meter's side: bootstrap, register, manage, composed behind one poll interface | |
 //! | [`protocol::server`] | the mirror image: the bootstrap sequence, the registry of the EMS, one exchange layer per peer | |
@@ -25,7 +25,7 @@
 //! | [`sim`] | the same meters and servers in virtual time, over links that may be bad | |
 //! | [`scenario`] | a TOML file as people write it, and resolved; from there to the rooms' own configurations | |
 //! | [`report`] | one model of the results, many writers; balances and the verdict | the writers |
-//! | [`cli`] | the command line, the exit codes, the progress of a run as text | all |
+//! | [`cli`] | the command line, the exit codes, the progress of a run as text, one meter in the foreground | all |
 //!
 //! # Directions
 //!
@@ -40,6 +40,7 @@
 //!              +-> fleet     -> meter, metrics, transport, protocol::client::Config
 //!                               meter -> protocol, metrics
 //!                               transport
+//!              +-> meter, protocol, transport (the one meter of `bootstorm meter`)
 //!              +-> metrics::Snapshot, protocol (URIs, counters), transport (what is looked at before a run)
 //!
 //!         sim -> fleet::{arrivals, endpoint, plan}, meter, protocol, faults, metrics

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::{Traffic, Transmit};
+use super::desk::Leave;
+use super::{Traffic, Transmit, earliest};
 use crate::base::{Instant, Seed, Wheel};
 use crate::protocol::coap::{self, Exchange, Message, Params, Type};
 
@@ -20,7 +21,18 @@ pub(super) struct Peer<T> {
     pub exchange: Exchange,
     /// Whether it stays though nothing is heard of it: notifications may come, or requests wait for it.
     pub kept: bool,
+    /// When the server itself wants to look at it again.
+    pub deadline: Option<Instant>,
+    /// When what is under way with it is to be over.
+    pub session_end: Option<Instant>,
     pub app: T,
+}
+
+impl<T> Peer<T> {
+    /// Which of the server's addresses it speaks to.
+    pub(super) fn local(&self) -> IpAddr {
+        self.local
+    }
 }
 
 /// A table of peers, with one timer each.
@@ -40,6 +52,8 @@ pub(super) struct Peers<T> {
     clock_hand: usize,
     /// What the server knew of the peer that was evicted last.
     evicted: Option<T>,
+    /// How what is sent to the peer at hand leaves.
+    leave: Leave,
     pub traffic: Traffic,
 }
 
@@ -58,6 +72,7 @@ impl<T: Default> Peers<T> {
             out: VecDeque::new(),
             clock_hand: 0,
             evicted: None,
+            leave: Leave::default(),
             traffic: Traffic::default(),
         }
     }
@@ -97,9 +112,8 @@ impl<T: Default> Peers<T> {
         self.by_address.get(&address).copied()
     }
 
-    /// The peer at this address, made if need be: to send it something from `local`. As with
-    /// `handle_input`, another may have had to make room.
-    pub(super) fn reach(&mut self, address: SocketAddr, local: IpAddr) -> Slot {
+    /// The place of a peer the server itself has something to say to; a new one if it is not known.
+    pub(super) fn open(&mut self, address: SocketAddr, local: IpAddr) -> Slot {
         self.find(address).unwrap_or_else(|| self.insert(address, local))
     }
 
@@ -132,9 +146,17 @@ impl<T: Default> Peers<T> {
             let peer = self.slots.get_mut(slot as usize)?.as_deref_mut()?;
             match peer.exchange.poll_output()? {
                 coap::Output::Send(bytes) => {
+                    let Leave { twice, other_port } = self.leave;
+                    let length = bytes.len() as u64;
+                    let transmit = Transmit { to: peer.address, from: peer.local, other_port, bytes };
+                    if twice {
+                        self.traffic.sent += 1;
+                        self.traffic.sent_bytes += length;
+                        self.out.push_back(transmit.clone());
+                    }
                     self.traffic.sent += 1;
-                    self.traffic.sent_bytes += bytes.len() as u64;
-                    self.out.push_back(Transmit { to: peer.address, from: peer.local, bytes });
+                    self.traffic.sent_bytes += length;
+                    self.out.push_back(transmit);
                 }
                 coap::Output::Event(coap::Event::Noise(_)) => self.traffic.noise += 1,
                 coap::Output::Event(coap::Event::Stat(stat)) => self.traffic.stat(stat),
@@ -143,15 +165,21 @@ impl<T: Default> Peers<T> {
         }
     }
 
+    /// Until the next [`Peers::settle`], what is sent leaves like this.
+    pub(super) fn let_leave(&mut self, leave: Leave) {
+        self.leave = leave;
+    }
+
     /// Arms the peer's timer: its message layer's, or the one that forgets it when nothing has been
     /// heard for EXCHANGE_LIFETIME (no duplicate can come after that, RFC 7252 §4.8.2). What the server
     /// knew of it, if that has come.
     pub(super) fn settle(&mut self, slot: Slot, now: Instant) -> Option<T> {
+        self.leave = Leave::default();
         let lifetime = self.params.exchange_lifetime();
         let peer = self.get(slot)?;
         let forget = peer.exchange.last_activity() + lifetime;
         let idle = peer.exchange.is_idle();
-        let deadline = peer.exchange.poll_timeout().map(|(at, _)| at);
+        let deadline = earliest(peer.exchange.poll_timeout().map(|(at, _)| at), peer.deadline);
         let kept = peer.kept;
         if idle && !kept && forget <= now {
             return self.remove(slot);
@@ -185,7 +213,15 @@ impl<T: Default> Peers<T> {
         let rng = self.seed.child("peer", self.seen).rng();
         self.seen += 1;
         let exchange = Exchange::new(self.params.clone(), rng);
-        let peer = Peer { address, local, exchange, kept: false, app: T::default() };
+        let peer = Peer {
+            address,
+            local,
+            exchange,
+            kept: false,
+            deadline: None,
+            session_end: None,
+            app: T::default(),
+        };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             // A table of more than 2^32 peers does not fit the memory of any machine.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::campaign::Campaign;
 use crate::protocol::coap::Params;
 use crate::protocol::lwm2m::{Path, Version};
+use crate::protocol::server::{EndpointPattern, Service};
 
 /// How an EMS goes about it. Made by [`EmsConfig::new`], then changed field by field.
 #[derive(Clone, Debug)]
@@ -22,8 +23,8 @@ pub struct EmsConfig {
     pub short_server_id: u16,
     /// The lowest and the highest version accepted; others are refused with 4.12 (LwM2M Core §6.2.1).
     pub versions: (Version, Version),
-    /// Patterns of endpoint names that are refused with 4.03; `*` in them stands for any text.
-    pub refused: Vec<String>,
+    /// Endpoint names that are refused with 4.03.
+    pub refused: Vec<EndpointPattern>,
     /// Whether the server keeps object lists by their profile ID (`pid`, LwM2M 1.2). If not, or where it
     /// does not know the ID, a Register without a list is refused with 4.09.
     pub profile_ids: bool,
@@ -39,6 +40,8 @@ pub struct EmsConfig {
     /// How many servers of this configuration share the devices among them: each carries its part of the
     /// rates of the campaigns.
     pub workers: u32,
+    /// How fast and how well it answers.
+    pub service: Service,
     /// This server as devices reach it, such as `coap://192.0.2.1:5683`: where they are told to pull
     /// firmware from.
     pub uri: String,
@@ -60,6 +63,7 @@ impl EmsConfig {
             max_waiting: 32,
             campaigns: Vec::new(),
             workers: 1,
+            service: Service::default(),
             uri: String::new(),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::protocol::coap::{Code, Failure};
-use crate::protocol::server::Latencies;
+use crate::protocol::server::{DeskCounters, Latencies};
 
 /// Adds the named fields of another of the same kind.
 macro_rules! add {
@@ -50,6 +50,8 @@ pub struct EmsCounters {
     pub queue: QueueCounters,
     /// Blocks of firmware packages that were asked for, by pulling devices.
     pub firmware_requests: u64,
+    /// What the server did to requests on purpose, or for want of capacity.
+    pub desk: DeskCounters,
     /// The campaigns, in the order of the configuration.
     pub campaigns: Vec<CampaignCounters>,
 }
@@ -203,6 +205,7 @@ impl EmsCounters {
         self.observations.add(&other.observations);
         self.sends.add(&other.sends);
         self.queue.add(&other.queue);
+        self.desk.add(&other.desk);
         if self.campaigns.len() < other.campaigns.len() {
             self.campaigns.resize_with(other.campaigns.len(), CampaignCounters::default);
         }

@@ -46,7 +46,7 @@ impl Ems {
         let campaign = &mut self.counters.campaigns[usize::from(number)];
         campaign.requests += 1;
         let terms = &self.registry.get(place)?.terms;
-        let slot = self.peers.reach(terms.address, terms.local);
+        let slot = self.peers.open(terms.address, terms.local);
         self.made_room();
         if !self.is_registered(slot) {
             // Its address is that of another registration by now, which has ended in turn.

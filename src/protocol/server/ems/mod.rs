@@ -27,7 +27,6 @@ mod manage;
 mod objects;
 mod observations;
 mod package;
-mod pattern;
 mod registration;
 mod registry;
 mod reports;
@@ -45,6 +44,7 @@ use self::device::Device;
 use self::firmware::Updates;
 use self::objects::{ObjectList, ObjectLists};
 use self::registry::{Place, Registry};
+use super::desk::{Admission, Desk, Job, Leave};
 use super::peers::{Peers, Slot};
 use super::{Server, Traffic, Transmit};
 use crate::base::{Instant, Seed};
@@ -66,6 +66,7 @@ const LOOKUP_LIMIT: usize = 1_000;
 pub struct Ems {
     config: Arc<EmsConfig>,
     peers: Peers<Device>,
+    desk: Desk,
     registry: Registry,
     /// Registrations whose peer was forgotten, by the address of the device.
     parked: FxHashMap<SocketAddr, Place>,
@@ -91,6 +92,7 @@ impl Ems {
             EmsCounters { campaigns: vec![Default::default(); config.campaigns.len()], ..Default::default() };
         Ems {
             peers,
+            desk: Desk::new(config.service.clone(), seed.child("desk", 0)),
             registry: Registry::new(config.max_endpoints, worker, seed.child("registry", 0)),
             parked: FxHashMap::default(),
             lists: ObjectLists::default(),
@@ -106,7 +108,11 @@ impl Ems {
 
     /// What it did so far.
     pub fn counters(&self) -> EmsCounters {
-        EmsCounters { registered: self.registry.len() as u64, ..self.counters.clone() }
+        EmsCounters {
+            registered: self.registry.len() as u64,
+            desk: self.desk.counters.clone(),
+            ..self.counters.clone()
+        }
     }
 
     /// Registers accepted, by endpoint name, in the order of their first Register.
@@ -134,6 +140,8 @@ impl Ems {
                 self.counters.interviews.sent += self.peers.traffic.sent - sent;
                 self.counters.interviews.sent_bytes += self.peers.traffic.sent_bytes - bytes;
             }
+            // The manners of an answer are not those of requests.
+            self.peers.let_leave(Leave::default());
             if !self.advance(slot, now) {
                 break;
             }
@@ -143,14 +151,34 @@ impl Ems {
         }
     }
 
-    /// A request came in.
     fn requested(&mut self, slot: Slot, received: Received, now: Instant) {
-        self.serve(slot, received, now);
+        let Some(peer) = self.peers.get(slot) else { return };
+        match self.desk.admit(slot, peer.address, received, now) {
+            Admission::Serve(job) => self.serve(job, now),
+            Admission::Refuse(received, answer) => peer.exchange.respond(received, answer, now),
+            Admission::Ignore(received) => peer.exchange.ignore(received),
+            Admission::Reset(received) => peer.exchange.reset(received),
+            Admission::Later => {}
+        }
     }
 
-    /// Answers a request.
-    fn serve(&mut self, slot: Slot, received: Received, now: Instant) {
+    /// Serves what has waited its time.
+    fn serve_due(&mut self, now: Instant) {
+        while let Some(job) = self.desk.poll_due(now) {
+            let slot = job.slot;
+            if self.peers.get(slot).is_some_and(|peer| peer.address == job.peer) {
+                self.serve(job, now);
+                self.drain(slot, now);
+            } else {
+                self.desk.orphaned();
+            }
+        }
+    }
+
+    fn serve(&mut self, job: Job, now: Instant) {
+        let Job { slot, received, leave, .. } = job;
         let answer = self.answer(slot, &received.message, now);
+        self.peers.let_leave(leave);
         if let Some(peer) = self.peers.get(slot) {
             peer.exchange.respond(received, answer, now);
         }
@@ -221,6 +249,7 @@ impl Server for Ems {
             self.drain(slot, now);
         }
         self.peers.done(due);
+        self.serve_due(now);
         self.run_campaigns(now);
         self.follow_updates(now);
     }
@@ -233,7 +262,10 @@ impl Server for Ems {
         let peers = self.peers.poll_timeout();
         let updates = self.updates.as_ref().and_then(|updates| updates.next());
         let campaigns = self.next_turn();
-        [peers, self.registry.next_expiry(), updates, campaigns].into_iter().flatten().min()
+        [peers, self.desk.poll_timeout(), self.registry.next_expiry(), updates, campaigns]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn traffic(&self) -> &Traffic {

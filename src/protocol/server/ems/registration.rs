@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::Ems;
 use super::device::Device;
 use super::objects::ObjectList;
-use super::pattern;
 use super::registry::{Place, Terms};
 use crate::base::Instant;
 use crate::protocol::coap::{Code, ContentFormat, Message};
@@ -52,7 +51,7 @@ impl Ems {
     /// a number this server has no use for.
     fn check_registration<'a>(&mut self, slot: Slot, request: &'a Message) -> Result<(&'a str, Terms), Code> {
         let endpoint = request.query("ep").filter(|ep| !ep.is_empty()).ok_or(Code::BAD_REQUEST)?;
-        if self.config.refused.iter().any(|pattern| pattern::fits(pattern, endpoint)) {
+        if self.config.refused.iter().any(|pattern| pattern.fits(endpoint)) {
             return Err(Code::FORBIDDEN);
         }
         let version = request.query("lwm2m").ok_or(Code::BAD_REQUEST)?;

@@ -3,12 +3,13 @@
 use super::*;
 use crate::protocol::content;
 use crate::protocol::lwm2m::{Entry, Path, Value, Version};
+use crate::protocol::server::EndpointPattern;
 
 const BAD_FORMAT: Code = Code::UNSUPPORTED_CONTENT_FORMAT;
 
 #[test]
 fn registers_are_refused_for_what_is_wrong_with_them() {
-    let refused = vec!["*2".into()];
+    let refused = vec![EndpointPattern::new("*2")];
     let versions = (Version::V1_0, Version::V1_1);
     let mut field = Field::new(EmsConfig { refused, versions, ..config() });
     for _ in 0..3 {
