@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::base::{Percent, Rate};
+use crate::protocol::lwm2m::package::{self, PackageVersion};
 use crate::protocol::lwm2m::{Path, Value};
 
 /// One kind of request to many devices, at a rate that does not wait for their answers.
@@ -60,9 +61,10 @@ pub enum Action {
 /// A firmware update, from the package to the result in /5/0/5.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Firmware {
-    /// Bytes of the package, as [`firmware_package`](super::firmware_package) makes it; at least its 12
-    /// bytes of frame, at most 16 MiB. A device in the middle of fetching it has this much memory set
-    /// aside here.
+    /// The version of the package.
+    pub version: PackageVersion,
+    /// Bytes of the package, its [frame](package::FRAME) included; at most 16 MiB. A device in the middle
+    /// of fetching it has this much memory set aside here.
     pub size: u32,
     /// How the package comes to the device.
     pub delivery: Delivery,
@@ -71,6 +73,16 @@ pub struct Firmware {
     pub poll: Duration,
     /// After how long, counted from the first request, a device is given up.
     pub limit: Duration,
+}
+
+/// What block-wise transfer is allowed elsewhere in this program.
+const LARGEST: u32 = 16 << 20;
+
+impl Firmware {
+    /// The package of the campaign with this number: the same every time, and another for each campaign.
+    pub fn package(&self, number: usize) -> Vec<u8> {
+        package::make(self.version, self.size.min(LARGEST) as usize, number as u64)
+    }
 }
 
 /// How a firmware package comes to the device.

@@ -11,7 +11,7 @@
 //! nothing is and nothing has been heard for a while.
 //!
 //! A registration takes 80 bytes beside the device's name, and lists of objects are kept once for all who
-//! have the same. A peer takes 264 bytes and, as long as something was heard of it lately, what its message
+//! have the same. A peer takes 296 bytes and, as long as something was heard of it lately, what its message
 //! layer remembers. A peer that is observed stays, since a notification that is not recognised would be
 //! reset: with 15 objects observed a device came to 1.8 kB resident in all, and without to 1.1 kB (40,000
 //! devices, just registered).
@@ -26,7 +26,6 @@ mod interview;
 mod manage;
 mod objects;
 mod observations;
-mod package;
 mod registration;
 mod registry;
 mod reports;
@@ -57,7 +56,6 @@ pub use self::counters::{
     CampaignCounters, EmsCounters, FirmwareCounters, InterviewCounters, ObservationCounters, QueueCounters,
     SendCounters,
 };
-pub use self::package::firmware_package;
 
 /// How many registrations a look-up lists at the most.
 const LOOKUP_LIMIT: usize = 1_000;
@@ -98,7 +96,7 @@ impl Ems {
             lists: ObjectLists::default(),
             profiles: FxHashMap::default(),
             campaigns: config.campaigns.iter().map(|_| Running::default()).collect(),
-            packages: package::of_campaigns(&config.campaigns),
+            packages: packages(&config.campaigns),
             updates: None,
             config: Arc::new(config),
             counters,
@@ -228,6 +226,15 @@ impl Ems {
             None => Message::response(Code::NOT_FOUND),
         }
     }
+}
+
+/// The firmware packages of those campaigns that have one.
+fn packages(campaigns: &[Campaign]) -> Vec<Vec<u8>> {
+    let package = |(number, campaign): (usize, &Campaign)| match &campaign.action {
+        Action::Firmware(firmware) => firmware.package(number),
+        _ => Vec::new(),
+    };
+    campaigns.iter().enumerate().map(package).collect()
 }
 
 fn links(payload: Vec<u8>) -> Message {

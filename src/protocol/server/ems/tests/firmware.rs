@@ -4,11 +4,15 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::*;
+use crate::protocol::lwm2m::package::{self, PackageVersion};
+
+fn firmware(delivery: Delivery) -> Firmware {
+    Firmware { version: PackageVersion(0x0001_0200), size: 5_000, delivery, poll: secs(10), limit: secs(600) }
+}
 
 fn field(delivery: Delivery) -> Field {
-    let firmware = Firmware { size: 5_000, delivery, poll: secs(10), limit: secs(600) };
     let campaign = Campaign {
-        action: Action::Firmware(firmware),
+        action: Action::Firmware(firmware(delivery)),
         start: secs(5),
         rate: "1/s".parse().unwrap(),
         share: None,
@@ -25,7 +29,7 @@ fn updatable(field: &mut Field, state: &Rc<Cell<i32>>, result: &Rc<Cell<i32>>) -
         let path: Vec<&str> = request.path().collect();
         Some(match path.as_slice() {
             ["5", "0", "0"] => {
-                assert_eq!(request.payload(), firmware_package(0, 5_000));
+                assert_eq!(package::check(request.payload()), Ok(PackageVersion(0x0001_0200)));
                 state.set(2);
                 Message::response(Code::CHANGED)
             }
@@ -73,7 +77,7 @@ fn a_pulled_package_is_waited_for_and_a_failure_told_by_its_result() {
     assert_eq!(field.counters().campaigns[0].firmware.downloaded, 0);
     let code = field.send(device, Message::request(Code::GET).with_path(&["firmware", "0"]));
     assert_eq!(code, Code::CONTENT);
-    assert_eq!(field.devices[device].answers.last().unwrap().payload(), firmware_package(0, 5_000));
+    assert_eq!(field.devices[device].answers.last().unwrap().payload(), firmware(Delivery::Pull).package(0));
     assert_eq!(field.counters().firmware_requests, 1);
     state.set(0);
     result.set(5);
