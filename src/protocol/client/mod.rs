@@ -30,6 +30,7 @@ mod bootstrap;
 mod client;
 mod config;
 mod event;
+mod firmware;
 mod manage;
 mod register;
 mod report;
