@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::write::refusal;
 use super::{Effect, Effects, Site, target};
+use crate::protocol::client::firmware::{self, Command};
 use crate::protocol::client::register::Changed;
 use crate::protocol::coap::{Code, Message};
 use crate::protocol::content::{self, Creation};
@@ -61,8 +62,11 @@ pub(super) fn create(
     }
     let created = Path::instance(object, instance);
     let entries = complete(known, created, entries, asker.version)?;
+    let (packages, entries): (Vec<Entry>, Vec<Entry>) =
+        entries.into_iter().partition(|entry| firmware::intercepts(entry.path));
     site.tree.replace(created, entries);
     effects.push(Effect::Changed(created));
+    effects.extend(packages.into_iter().map(|entry| Effect::Package(Command::Write(entry))));
     if asker.servers > 1 {
         let control = access::created(site.tree, asker.server, object, instance);
         effects.extend(control.first().map(|entry| Effect::Changed(entry.path.truncated(2))));

@@ -90,9 +90,8 @@ fn reset_errors(site: &mut Site<'_>, instance: u16, effects: &mut Effects) {
 struct Arguments<'a>(SmallVec<[(u8, Option<&'a str>); 2]>);
 
 impl<'a> Arguments<'a> {
-    /// None if the payload does not follow the grammar (Core §6.3.5). Of the printable characters it
-    /// leaves out the space, the quotes and the backslash within values; of those only the apostrophe, which
-    /// ends a value, is refused here.
+    /// None if the payload does not follow the grammar (Core §6.3.5). Within values that has no space,
+    /// double quote and backslash, but servers send them, so they are let through.
     fn parse(payload: &'a [u8]) -> Option<Self> {
         let mut rest = str::from_utf8(payload).ok()?;
         let mut arguments = SmallVec::new();

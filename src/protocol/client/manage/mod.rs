@@ -27,11 +27,14 @@ mod target;
 mod view;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 use smallvec::SmallVec;
 
 use super::client::Client;
 use super::config::Device;
-use super::event::{Event, ManagementOperation as Operation};
+use super::event::{Event, Link, ManagementOperation as Operation};
 use super::firmware::Command;
 use super::register::{Changed, Phase};
 use crate::base::Instant;
@@ -208,6 +211,10 @@ impl Client {
         }
         if let Some(registration) = self.registration(server) {
             registration.exchange.respond(received, answer, now);
+        }
+        if !effects.is_empty() {
+            // Some of them end the registration, and with it what was still to be sent.
+            self.drain(Link::Server(server), now);
         }
         for effect in effects {
             self.carry_out(effect, now);

@@ -42,13 +42,18 @@ pub(in crate::protocol::client) fn values(
         [_] => {}
         [object, instance, ..] => asker.at_instance(view.tree, Rights::READ, object, instance)?,
     }
-    if path.depth() >= 3 && !target::is_readable(path) {
-        return Err(Code::METHOD_NOT_ALLOWED);
+    if path.depth() >= 3 {
+        if !target::is_readable(path) {
+            return Err(Code::METHOD_NOT_ALLOWED);
+        }
+        if let Some(value) = view.get(path) {
+            return Ok(vec![Entry::new(path, value.into_owned())]);
+        }
     }
-    if let Some(value) = view.get(path) {
-        return Ok(vec![Entry::new(path, value.into_owned())]);
-    }
-    Ok(readable(view, path).collect())
+    // An object instance rarely has more: none of the reallocations of growing.
+    let mut entries = Vec::with_capacity(16);
+    entries.extend(readable(view, path));
+    Ok(entries)
 }
 
 /// The values of those instances of an object that the server may read; 4.01 if it may read none.

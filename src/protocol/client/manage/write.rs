@@ -126,7 +126,7 @@ pub(super) fn admit(tree: &Tree, entry: &Entry, version: Version) -> Result<(), 
 /// not in the payload; and what multiple resources in the payload have too many.
 ///
 /// # Errors
-/// 4.00 if a mandatory resource that servers can write is not in the payload.
+/// 4.00 if a mandatory resource that servers can write and read is not in the payload.
 fn missing_of_instance(
     site: &Site<'_>,
     known: &ObjectDef,
@@ -142,7 +142,8 @@ fn missing_of_instance(
         match (given, resource.multiplicity) {
             (true, Multiplicity::Multiple) => changes.extend(superfluous(site.tree, at, entries)),
             (true, Multiplicity::Single) => {}
-            (false, _) if resource.mandatory => return Err(Code::BAD_REQUEST),
+            // What can only be written has no value that would be missed.
+            (false, _) if resource.mandatory && resource.operations.read => return Err(Code::BAD_REQUEST),
             (false, _) if held() => changes.push(Change::Remove(at)),
             (false, _) => {}
         }
