@@ -5,6 +5,7 @@
 
 mod bad_luck;
 mod dry_run;
+mod ems;
 mod hostile;
 mod onboarding;
 mod registration;

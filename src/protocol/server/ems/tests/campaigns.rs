@@ -3,6 +3,7 @@
 use super::*;
 use crate::base::{Percent, Rate};
 use crate::protocol::lwm2m::{Path, Value};
+use crate::protocol::server::{Pace, Service};
 
 fn campaign(action: Action) -> Campaign {
     Campaign { action, start: secs(100), rate: rate("1/s"), share: None, repeat: None }
@@ -189,4 +190,23 @@ fn a_device_that_was_forgotten_as_a_peer_is_still_told() {
     assert_eq!(field.devices[device].asked, ["POST 3/0/4"]);
     field.run_for(secs(1_000));
     assert_eq!(field.ems.known_peers(), 0);
+}
+
+#[test]
+fn a_slow_server_asks_only_after_it_has_answered() {
+    let pace = Pace { workers: 1, time: "2s".parse().unwrap(), queue: 1, max_age: secs(30) };
+    let service = Service { pace: Some(pace), ..Service::default() };
+    let mut field = Field::new(EmsConfig { service, interview: Interview::read(), ..config() });
+    for device in 0..3 {
+        field.add();
+        let code = field.send(device, registration(device, &["lwm2m=1.2"], OBJECTS));
+        assert_eq!(code, if device < 2 { Code::EMPTY } else { Code::SERVICE_UNAVAILABLE });
+    }
+    field.run_for(secs(3));
+    assert_eq!(asked(&field).iter().map(|asked| asked.len()).collect::<Vec<_>>(), [4, 0, 0]);
+    field.run_for(secs(2));
+    assert_eq!(asked(&field).iter().map(|asked| asked.len()).collect::<Vec<_>>(), [4, 4, 0]);
+    let counters = field.counters();
+    assert_eq!((counters.registrations, counters.refused, counters.desk.overloaded), (2, 0, 1));
+    assert_eq!(counters.interviews.completed, 2);
 }
