@@ -1,7 +1,8 @@
 //! The servers' side of LwM2M: the mirror image of `client`, as sans-IO machines that know many peers.
 //!
 //! [`BootstrapServer`] walks each device through its sequence, one CON at a time; [`Ems`] keeps the
-//! registry. Both stand on the same table of peers, one message layer per peer. The embedded servers
+//! registry, asks devices about themselves as they register, observes them, and tells them what its
+//! campaigns say. Both stand on the same table of peers, one message layer per peer. The embedded servers
 //! and the simulated world give them datagrams and the time; they never open a socket.
 
 mod bootstrap;

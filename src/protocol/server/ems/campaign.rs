@@ -15,7 +15,8 @@ use crate::protocol::lwm2m::{Path, Value};
 pub struct Campaign {
     /// What they are told.
     pub action: Action,
-    /// When the first round begins: so long after the first registration that the server accepted.
+    /// When the first round begins: so long after the first registration that the server accepted, or, if
+    /// it has several workers, that each of them did.
     pub start: Duration,
     /// Devices told in a second, over all workers of a server.
     pub rate: Rate,

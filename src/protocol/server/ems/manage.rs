@@ -43,20 +43,23 @@ impl Ems {
     /// Has a request wait for a registered device, behind what waits already; its peer, which is to be
     /// drained.
     pub(super) fn push(&mut self, place: Place, number: u16, task: Task) -> Option<Slot> {
-        let campaign = &mut self.counters.campaigns[usize::from(number)];
-        campaign.requests += 1;
         let terms = &self.registry.get(place)?.terms;
         let slot = self.peers.open(terms.address, terms.local);
         self.made_room();
         if !self.is_registered(slot) {
-            // Its address is that of another registration by now, which has ended in turn.
-            self.counters.campaigns[usize::from(number)].passed_over += 1;
-            return None;
+            self.attach(slot, place);
         }
         let peer = self.peers.get(slot)?;
+        let campaign = &mut self.counters.campaigns[usize::from(number)];
+        campaign.requests += 1;
+        if peer.app.place != Some(place) {
+            // Somebody else registered from this address since.
+            campaign.passed_over += 1;
+            return None;
+        }
         let work = peer.app.work.get_or_insert_default();
         if work.jobs.len() >= self.config.max_waiting {
-            self.counters.campaigns[usize::from(number)].overflowed += 1;
+            campaign.overflowed += 1;
             return None;
         }
         work.jobs.push_back(Job::Campaign(number, task));
@@ -72,13 +75,17 @@ impl Ems {
         if work.current.is_some() {
             return false;
         }
-        let registration = peer.app.place.and_then(|place| self.registry.get(place));
-        let (Some(job), Some(registration)) = (work.jobs.front().copied(), registration) else {
+        let Some(job) = work.jobs.front().copied() else {
+            // A dozen questions are over: their room goes back.
             work.jobs = VecDeque::new();
             if work.is_empty() {
                 peer.app.work = None;
             }
             peer.kept = peer.app.work.is_some();
+            return false;
+        };
+        let Some(registration) = peer.app.place.and_then(|place| self.registry.get(place)) else {
+            self.void(slot);
             return false;
         };
         if registration.terms.queue && now > peer.app.heard + self.config.awake {
@@ -245,7 +252,6 @@ impl Ems {
     /// not move with it (their tokens are the old address's, RFC 7252 §5.3.1), so they are begun again.
     pub(super) fn moved(&mut self, place: Place, before: SocketAddr, slot: Slot, now: Instant) {
         let (questions, jobs) = self.leave(place, before, now);
-        self.void(slot);
         self.attach(slot, place);
         if let Some(peer) = self.peers.get(slot).filter(|_| !jobs.is_empty()) {
             peer.app.work.get_or_insert_default().jobs.extend(jobs);

@@ -120,6 +120,8 @@ impl ObjectLists {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(text: &str) -> ObjectList {
@@ -167,5 +169,31 @@ mod tests {
         assert!(lists.by_payload.len() <= SPARE + 1, "{}", lists.by_payload.len());
         assert!(Arc::ptr_eq(&first, &lists.get(b"</3/0>").unwrap()));
         assert!(lists.get(b"</3/0>, 3").is_err() && lists.get(b"\xff").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_listed_is_there_and_nothing_else(
+            instances in proptest::collection::btree_set((0_u16..20, 0_u16..4), 0..12),
+            prefix in prop_oneof![Just(""), Just("/lwm2m"), Just("/a/b")],
+        ) {
+            let mut list = format!("<{prefix}/>;rt=\"oma.lwm2m\"");
+            for (object, instance) in &instances {
+                list += &format!(",<{prefix}/{object}/{instance}>");
+            }
+            let list = read(&list);
+            for object in 0..20 {
+                let there = instances.iter().filter(|(of, _)| *of == object).map(|(_, instance)| *instance);
+                prop_assert!(list.instances(object).eq(there.clone()));
+                prop_assert_eq!(list.has(Path::object(object)), there.count() > 0);
+            }
+            let segments = format!("/{}", list.segments(Path::instance(3, 0)).join("/"));
+            prop_assert_eq!(segments, format!("{prefix}/3/0"));
+        }
+
+        #[test]
+        fn any_payload_is_read_or_refused(payload in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let _ = ObjectList::read(&payload);
+        }
     }
 }

@@ -87,7 +87,7 @@ impl Ems {
 
     /// A device has just been registered.
     fn admitted(&mut self, slot: Slot, place: Place, now: Instant) {
-        // Another registration at this address, if there was one, is void as far as its peer goes.
+        // A new registration voids what was agreed before (LwM2M Core §6.2.1).
         self.void(slot);
         self.attach(slot, place);
         if self.counters.registrations == 1 {
@@ -180,7 +180,9 @@ impl Ems {
     /// The registration at this place, of a device at this address, has ended: so has everything that was
     /// under way. `draining` is the peer that will be drained anyway.
     fn part(&mut self, place: Place, address: SocketAddr, draining: Option<Slot>, now: Instant) {
-        self.unpark(address);
+        if self.parked.get(&address) == Some(&place) {
+            self.unpark(address);
+        }
         let Some(slot) = self.peers.find(address) else { return };
         let Some(peer) = self.peers.get(slot).filter(|peer| peer.app.place == Some(place)) else { return };
         peer.app.place = None;
@@ -189,11 +191,15 @@ impl Ems {
         }
     }
 
-    /// This peer is the device of that registration.
+    /// This peer is the device of that registration. Of two registrations at one address, the one heard of
+    /// last is in force; what was under way for the other is void.
     pub(super) fn attach(&mut self, slot: Slot, place: Place) {
         let Some(peer) = self.peers.get(slot) else { return };
-        peer.app.place = Some(place);
         let address = peer.address;
+        let before = peer.app.place.replace(place);
+        if before.is_some_and(|before| before != place) {
+            self.void(slot);
+        }
         self.unpark(address);
     }
 

@@ -210,3 +210,16 @@ fn a_slow_server_asks_only_after_it_has_answered() {
     assert_eq!((counters.registrations, counters.refused, counters.desk.overloaded), (2, 0, 1));
     assert_eq!(counters.interviews.completed, 2);
 }
+
+#[test]
+fn of_two_registrations_at_one_address_only_the_later_is_told() {
+    let mut field = field(vec![campaign(Action::Reboot)]);
+    let device = field.add();
+    field.register(device, &["lwm2m=1.2"], OBJECTS);
+    let other = registration(7, &["lwm2m=1.2"], OBJECTS);
+    assert_eq!(field.send(device, other), Code::CREATED);
+    field.run_for(secs(110));
+    assert_eq!(field.devices[device].asked, ["POST 3/0/4"]);
+    let CampaignCounters { devices, requests, ok, passed_over, .. } = field.counters().campaigns[0];
+    assert_eq!((devices, requests, ok, passed_over), (2, 2, 1, 1));
+}

@@ -1,5 +1,7 @@
 //! What is asked at a registration, and observations.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn field(interview: Interview) -> Field {
@@ -125,4 +127,36 @@ fn a_device_that_moves_is_observed_again_at_its_new_address() {
     // The old address is nobody's any more: what comes from there is reset.
     field.notify(before, "3", 2, "there");
     assert_eq!(field.counters().observations.fresh, 1);
+}
+
+proptest! {
+    /// Whatever devices answer, list and notify, interviews end and observations are accounted for.
+    #[test]
+    fn devices_may_say_anything(
+        list in "(</>;rt=\"oma.lwm2m\";ct=[0-9]{1,5},)?(</(3|5|3600|10243|x)/[0-9]>,?){0,4}.{0,3}",
+        format in prop_oneof![Just(0_u16), Just(40), Just(42), Just(110), Just(112), Just(11_542), any::<u16>()],
+        payload in proptest::collection::vec(any::<u8>(), 0..40),
+        code in prop_oneof![4 => Just(0x45_u8), 1 => 0x40_u8..0xbf],
+        observable: bool,
+    ) {
+        let mut field = field(Interview::observe().with_energy());
+        let device = field.add();
+        let answer = Message::response(Code(code)).with_content_format(ContentFormat(format));
+        let answer = answer.with_payload(payload);
+        field.devices[device].answer = Box::new(move |_| {
+            Some(if observable { answer.clone().with_observe(1) } else { answer.clone() })
+        });
+        field.send(device, registration(device, &["lwm2m=1.2", "lt=60"], &list));
+        let observers = std::mem::take(&mut field.devices[device].observers);
+        for (number, (path, token)) in observers.into_iter().enumerate() {
+            field.devices[device].observers = vec![(path.clone(), token)];
+            field.notify(device, &path, number as u32 + 2, "\u{0}7");
+        }
+        field.run_for(secs(600));
+        let counters = field.counters();
+        let InterviewCounters { begun, completed, failed, cut_short, .. } = counters.interviews;
+        prop_assert_eq!(begun, completed + failed + cut_short);
+        prop_assert_eq!(counters.observations.standing(), 0);
+        prop_assert_eq!(field.ems.known_peers(), 0);
+    }
 }
