@@ -39,4 +39,7 @@ pub use bootstrap::BootstrapPolicy;
 pub use client::Client;
 pub use config::{Backoff, Config, Device, Provision};
 pub use event::{Event, Failure, Fate, Link, Operation, Output, Reason, RequestKind, Stage, State};
-pub use register::RegistrationPolicy;
+pub use register::{
+    Behaviour, BootstrapLimit, BootstrapRetry, OnUpdate, Order, ParseBehaviourError, ParseUpdateTimingError,
+    Patience, Refusal, RegistrationPolicy, Retries, Row, UpdateTiming, UsedUp,
+};

@@ -1,7 +1,9 @@
 //! The registration with one server: Register, Update, De-register, and the retry sequence of
 //! /1/x/17-20 (LwM2M Core §6.2).
 
+mod behaviour;
 mod policy;
+mod timing;
 
 use std::time::Duration;
 
@@ -16,7 +18,12 @@ use crate::protocol::content::listing;
 use crate::protocol::lwm2m::{ServerUri, Tree, Version};
 use smallvec::SmallVec;
 
+pub use behaviour::{
+    Behaviour, BootstrapLimit, BootstrapRetry, OnUpdate, Order, ParseBehaviourError, Patience, Refusal,
+    Retries, Row, UsedUp,
+};
 pub use policy::RegistrationPolicy;
+pub use timing::{ParseUpdateTimingError, UpdateTiming};
 
 /// One registration, from the account it is made from to the location the server gave it.
 pub(super) struct Registration {
