@@ -12,7 +12,7 @@
 //! |---|---|---|
 //! | [`base`] | what everyone shares: instants and the one clock, seeds and their child generators, the timer wheel, quantities that are parsed once and valid ever after | the clock |
 //! | [`protocol::coap`] | CoAP: strict message codec, the exchange layer with one peer (retransmission, deduplication, separate responses), block-wise transfer | |
-//! | [`protocol::lwm2m`] | the data model: paths, values, versions, object definitions, the tree of one device, server URIs | |
+//! | [`protocol::lwm2m`] | the data model: paths, values, versions, object definitions, the tree of one device, who may access it and when whom to notify, server URIs | |
 //! | [`protocol::content`] | one codec per content format, to and from the values of the model | |
 //! | [`protocol::client`] | the meter's side: bootstrap, register, manage, composed behind one poll interface | |
 //! | [`protocol::server`] | the mirror image: the bootstrap sequence, the registry of the EMS, one exchange layer per peer | |

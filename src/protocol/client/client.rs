@@ -355,6 +355,14 @@ impl Client {
             ) => {}
             (coap::Event::Noise(noise), _) => self.tell(Event::Noise(noise)),
             (coap::Event::Stat(stat), _) => self.tell(Event::Stat(stat)),
+            // This device observes nothing, and nothing of it is observed.
+            (
+                coap::Event::Notification { .. }
+                | coap::Event::NotificationLost { .. }
+                | coap::Event::ObservationEnded { .. }
+                | coap::Event::Notified { .. },
+                _,
+            ) => {}
         }
     }
 

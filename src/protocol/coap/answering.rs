@@ -2,6 +2,7 @@
 //! RFC 7959).
 
 use super::block::{Block, size_of_szx};
+use super::bodies::Asked;
 use super::dedup::{Evicted, Key, Seen, Stage};
 use super::event::{Event, Noise, Received, Stat};
 use super::exchange::Exchange;
@@ -21,6 +22,7 @@ impl Exchange {
     pub fn respond(&mut self, to: Received, response: Message, now: Instant) {
         let request = to.message;
         let response = self.cut(&request, response, now);
+        self.note_observer(&request, &response);
         self.answer(&request, response, None, now);
     }
 
@@ -28,6 +30,17 @@ impl Exchange {
     /// again.
     pub fn ignore(&mut self, received: Received) {
         self.seen.disregard(Key::of(&received.message));
+    }
+
+    /// Answers a request with a Reset, as a peer does that cannot make sense of it (RFC 7252 §4.2, §4.3), and
+    /// forgets that it came. Nothing is sent if an Empty acknowledgement went out already.
+    pub fn reset(&mut self, received: Received) {
+        let request = received.message;
+        let key = Key::of(&request);
+        if request.kind() == Type::Non || self.seen.is_open(key) {
+            self.send(header::empty(Type::Rst, request.mid()));
+        }
+        self.seen.disregard(key);
     }
 
     /// Takes a request.
@@ -136,7 +149,7 @@ impl Exchange {
             return Message::response(Code::INTERNAL_SERVER_ERROR);
         }
         let bodies = self.bodies.get_or_insert_default();
-        bodies.hand_out(request, response, wanted, &self.params, now)
+        bodies.hand_out(Asked::by(request), response, wanted, &self.params, now)
     }
 
     /// Names in a success the block of the request's body that it answers, with the size we would rather
@@ -171,6 +184,9 @@ impl Exchange {
     fn answer(&mut self, request: &Message, mut response: Message, stage: Option<Stage>, now: Instant) {
         self.last_activity = now;
         let (mid, token) = (request.mid(), request.token());
+        if request.declines(response.code()) {
+            return self.answer_in_silence(request);
+        }
         if request.kind() == Type::Non {
             let mid = self.fresh_mid();
             response.address(Type::Non, mid, token);
@@ -190,6 +206,13 @@ impl Exchange {
         } else {
             // An Empty acknowledgement went out; the duplicates of the request get it again.
             self.separate(response, token, now);
+        }
+    }
+
+    /// Sends no response, as the request wishes: only that it came, if it is Confirmable (RFC 7967 §2.1).
+    fn answer_in_silence(&mut self, request: &Message) {
+        if self.seen.answered(Key::of(request), Stage::Acknowledged, None) {
+            self.send(header::empty(Type::Ack, request.mid()));
         }
     }
 

@@ -21,6 +21,34 @@ pub(super) struct Bodies {
     serving: Option<Serving>,
 }
 
+/// Which request a body answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// Its method and options.
+    key: u64,
+    /// Of a FETCH with a payload: what that is, for it is part of the question (RFC 8132 §2.1).
+    payload: Option<u64>,
+    /// Whether the request may be handled again should the body be gone.
+    safe: bool,
+}
+
+impl Asked {
+    pub fn by(request: &Message) -> Asked {
+        let asks = request.code() == Code::FETCH && !request.payload().is_empty();
+        Asked {
+            key: request.body_key(),
+            payload: asks.then(|| request.payload_key()),
+            safe: request.code().is_safe(),
+        }
+    }
+
+    /// Whether a request for a further block means the same body. The payload of a FETCH that came in
+    /// blocks itself does not come again.
+    fn continued_by(self, request: Asked) -> bool {
+        self.key == request.key && (request.payload.is_none() || self.payload == request.payload)
+    }
+}
+
 /// A request body that is coming in.
 struct Assembly {
     /// Of which request.
@@ -31,10 +59,7 @@ struct Assembly {
 
 /// A response body that is being fetched.
 struct Serving {
-    /// Of which request.
-    key: u64,
-    /// Whether that request may be handled again should the body be gone.
-    safe: bool,
+    asked: Asked,
     /// The response without its body.
     head: Message,
     body: Vec<u8>,
@@ -91,8 +116,8 @@ impl Bodies {
         params: &Params,
         now: Instant,
     ) -> Option<Message> {
-        let key = request.body_key();
-        let serving = self.serving.as_mut().filter(|serving| serving.key == key)?;
+        let asked = Asked::by(request);
+        let serving = self.serving.as_mut().filter(|serving| serving.asked.continued_by(asked))?;
         serving.until = now + params.exchange_lifetime();
         Some(serving.block(wanted))
     }
@@ -100,25 +125,16 @@ impl Bodies {
     /// Begins to hand out the body of `response`, with the block that `wanted` asks for.
     pub fn hand_out(
         &mut self,
-        request: &Message,
-        mut response: Message,
+        asked: Asked,
+        response: Message,
         wanted: Block,
         params: &Params,
         now: Instant,
     ) -> Message {
-        let body = response.take_payload();
-        if response.etag().is_none() {
-            // RFC 7959 §2.4: tells the blocks of this body from those of one made anew later.
-            let mut hasher = FxHasher::default();
-            hasher.write(&body);
-            response.set_etag(&hasher.finish().to_be_bytes()[..4]);
-        }
-        let (key, safe) = (request.body_key(), request.code().is_safe());
-        let until = now + params.exchange_lifetime();
-        let serving = Serving { key, safe, head: response, body, until };
+        let serving = Serving::new(asked, response, now + params.exchange_lifetime());
         let first = serving.block(wanted);
         // A body that can be made anew, block by block if need be, does not push out one that cannot.
-        if !safe || self.serving.as_ref().is_none_or(|kept| kept.safe || kept.key == key) {
+        if !asked.safe || self.serving.as_ref().is_none_or(|kept| kept.asked.safe || kept.asked == asked) {
             self.serving = Some(serving);
         }
         first
@@ -155,7 +171,24 @@ impl Bodies {
     }
 }
 
+/// The first block of a body that is not kept.
+pub(super) fn first_block(response: Message, szx: u8) -> Message {
+    let asked = Asked { key: 0, payload: None, safe: true };
+    Serving::new(asked, response, Instant::ZERO).block(Block { num: 0, more: true, szx })
+}
+
 impl Serving {
+    fn new(asked: Asked, mut response: Message, until: Instant) -> Serving {
+        let body = response.take_payload();
+        if response.etag().is_none() {
+            // RFC 7959 §2.4: tells the blocks of this body from those of one made anew later.
+            let mut hasher = FxHasher::default();
+            hasher.write(&body);
+            response.set_etag(&hasher.finish().to_be_bytes()[..4]);
+        }
+        Serving { asked, head: response, body, until }
+    }
+
     fn block(&self, wanted: Block) -> Message {
         let offset = wanted.offset();
         if offset >= self.body.len() {

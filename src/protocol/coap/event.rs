@@ -7,7 +7,8 @@ use super::header::Code;
 use super::message::Message;
 use crate::base::Instant;
 
-/// One request given to [`Exchange::request`](super::Exchange::request). Unique within its exchange.
+/// One request given to [`Exchange::request`](super::Exchange::request), one observation or one notification.
+/// Unique within its exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Handle(pub u32);
 
@@ -63,17 +64,65 @@ pub enum Event {
         /// Why.
         why: Failure,
     },
+    /// News of an observation of ours ([`Exchange::observe`](super::Exchange::observe)).
+    Notification {
+        /// Which observation.
+        handle: Handle,
+        /// The notification, its body put together: class 2, with its Observe value. Of one in blocks that is
+        /// not fresh: the first block alone.
+        message: Message,
+        /// Whether it is newer than all that came before (RFC 7641 §3.4). One that is not was overtaken on
+        /// the way.
+        fresh: bool,
+    },
+    /// The rest of a notification in blocks could not be fetched; the observation goes on.
+    NotificationLost {
+        /// Which observation.
+        handle: Handle,
+        /// Why; [`Failure::Abandoned`] if a fresher one came meanwhile.
+        why: Failure,
+    },
+    /// The peer ended an observation of ours: by a notification of class 4 or 5, by one without Observe (which
+    /// is told before), or because we had to reset one.
+    ObservationEnded {
+        /// Which observation.
+        handle: Handle,
+        /// The code of that notification.
+        code: Code,
+    },
+    /// A notification of ours ([`Exchange::notify`](super::Exchange::notify)) has ended.
+    Notified {
+        /// Which notification.
+        handle: Handle,
+        /// How.
+        outcome: Notified,
+    },
     /// Something came in that belongs to nothing, and was dropped.
     Noise(Noise),
     /// Something worth counting.
     Stat(Stat),
 }
 
+/// How a notification of ours ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Notified {
+    /// The observer has it.
+    Acknowledged,
+    /// The observer wants no more of them: it is to be taken off the list (RFC 7641 §4.5.3).
+    Reset,
+    /// The observer never acknowledged: it is to be taken off the list (RFC 7641 §4.5.2).
+    TimedOut,
+    /// A newer one for the same observer took its place (RFC 7641 §4.5.2).
+    Superseded,
+    /// [`Exchange::abandon`](super::Exchange::abandon).
+    Abandoned,
+}
+
 /// Why a request was not answered. Every request ends in one [`Event::Response`] or one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failure {
-    /// No acknowledgement after the last retransmission, or no response within EXCHANGE_LIFETIME after
-    /// an Empty acknowledgement.
+    /// No acknowledgement after the last retransmission, no response within EXCHANGE_LIFETIME after
+    /// an Empty acknowledgement, or none to a Non-confirmable request within MAX_RTT.
     Timeout,
     /// The peer sent a Reset.
     Reset,
@@ -122,7 +171,8 @@ pub enum Stat {
 pub enum Reason {
     /// A Confirmable message is sent again or given up.
     Retransmit,
-    /// The separate response to an acknowledged request is no longer awaited.
+    /// The response to an acknowledged or Non-confirmable request is no longer awaited, or no longer holds
+    /// back other requests.
     AwaitResponse,
     /// A request of the peer must be acknowledged though its answer is not ready.
     SeparateAck,

@@ -15,7 +15,8 @@
 //! What a peer can make this remember is bounded: sixteen messages, one body each way, sixteen separate
 //! responses. Messages nobody asked for leave no trace but a count.
 //!
-//! This file holds the state and the four verbs; `asking` and `answering` hold the two roles.
+//! This file holds the state and the four verbs; `asking` and `answering` hold the two roles, `observing` and
+//! `notifying` the same for observations.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -29,6 +30,7 @@ use super::header::{self, Token, Type};
 use super::message::Message;
 use super::outgoing::{self, Outgoing};
 use super::params::Params;
+use super::relations::Relations;
 use super::transmission::Transmission;
 use crate::base::{Instant, Rng};
 
@@ -40,7 +42,7 @@ pub struct Exchange {
     pub(super) rng: Rng,
     /// What `poll_output` has not given out yet. Its memory goes back when it is empty.
     outputs: VecDeque<Output>,
-    /// Our requests, in the order they were given.
+    /// Our requests and Confirmable notifications, in the order they were given.
     pub(super) requests: Vec<Outgoing>,
     /// Our separate responses that the peer has not acknowledged.
     pub(super) responses: Vec<Transmission>,
@@ -48,6 +50,8 @@ pub struct Exchange {
     pub(super) seen: Seen,
     /// Bodies in blocks that we receive or hand out.
     pub(super) bodies: Option<Box<Bodies>>,
+    /// Observations, in either role.
+    pub(super) relations: Option<Box<Relations>>,
     pub(super) last_activity: Instant,
     pub(super) next_handle: u32,
     next_mid: u16,
@@ -66,6 +70,7 @@ impl Exchange {
             responses: Vec::new(),
             seen: Seen::default(),
             bodies: None,
+            relations: None,
             last_activity: Instant::ZERO,
             next_handle: 0,
             next_mid,
@@ -104,6 +109,10 @@ impl Exchange {
             bodies.expire(now);
             bodies.is_empty()
         });
+        self.relations.take_if(|relations| {
+            relations.forget(now);
+            relations.is_empty()
+        });
         self.start_queued(now);
     }
 
@@ -120,21 +129,24 @@ impl Exchange {
     /// When `handle_timeout` is to be called, and what for.
     pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
         let params = &*self.params;
-        let requests = self.requests.iter().filter_map(Outgoing::flight).map(|flight| {
-            let reason = if flight.acknowledged { Reason::AwaitResponse } else { Reason::Retransmit };
-            (flight.transmission.due, reason)
+        let requests = self.requests.iter().filter_map(|request| {
+            let flight = request.flight()?;
+            let silent = flight.acknowledged || !request.confirmable;
+            let reason = if silent { Reason::AwaitResponse } else { Reason::Retransmit };
+            Some((flight.transmission.due, reason))
         });
         let responses = self.responses.iter().map(|response| (response.due, Reason::Retransmit));
         let acks = self.seen.next_ack(params.separate_ack_delay()).map(|at| (at, Reason::SeparateAck));
         let seen = self.seen.forgotten_at(params.exchange_lifetime());
         let bodies = self.bodies.as_ref().and_then(|bodies| bodies.next_expiry());
-        let forget = seen.into_iter().chain(bodies).map(|at| (at, Reason::Forget));
+        let notified = self.relations.as_ref().and_then(|relations| relations.forgotten_at());
+        let forget = seen.into_iter().chain(bodies).chain(notified).map(|at| (at, Reason::Forget));
         let start = self.may_start().then_some((self.last_activity, Reason::Start));
         requests.chain(responses).chain(acks).chain(forget).chain(start).min_by_key(|(at, _)| *at)
     }
 
     /// Nothing under way: a peer that may be forgotten once [`Params::exchange_lifetime`] has passed
-    /// since [`Exchange::last_activity`].
+    /// since [`Exchange::last_activity`], unless [it is observed](Exchange::has_observations).
     pub fn is_idle(&self) -> bool {
         self.outputs.is_empty()
             && self.requests.is_empty()
@@ -152,6 +164,12 @@ impl Exchange {
     fn repeat_requests(&mut self, now: Instant) {
         let mut at = 0;
         while at < self.requests.len() {
+            if self.requests[at].flight().is_some_and(|flight| flight.transmission.due <= now)
+                && (self.hand_over(at, now) || self.stop_expecting(at, now))
+            {
+                at += 1;
+                continue;
+            }
             let request = &mut self.requests[at];
             let transmissions = &mut request.transmissions;
             let flight = match &mut request.stage {
@@ -225,11 +243,13 @@ impl Exchange {
         mid
     }
 
-    /// A token that none of our requests under way uses (RFC 7252 §5.3.1).
+    /// A token that none of our requests under way and observations uses (RFC 7252 §5.3.1).
     pub(super) fn fresh_token(&mut self) -> Token {
         loop {
             let token = Token::from_bits(self.rng.next_u64());
-            if !self.requests.iter().filter_map(Outgoing::flight).any(|flight| flight.token == token) {
+            let in_flight =
+                self.requests.iter().filter_map(Outgoing::flight).any(|flight| flight.token == token);
+            if !in_flight && self.observation_of(token).is_none() {
                 return token;
             }
         }
@@ -254,13 +274,19 @@ impl Exchange {
 
 #[cfg(test)]
 impl Exchange {
-    /// Bytes kept on the heap for the peer's sake, leaving out requests of ours.
+    /// Bytes kept on the heap for the observations that stand.
+    pub(super) fn standing_heap(&self) -> usize {
+        self.relations.as_ref().map_or(0, |relations| relations.standing_heap())
+    }
+
+    /// Bytes kept on the heap for the peer's sake, leaving out requests of ours and observations.
     pub(super) fn heap(&self) -> usize {
         let responses: usize = self.responses.iter().map(|response| response.datagram.capacity()).sum();
         self.outputs.capacity() * size_of::<Output>()
             + self.responses.capacity() * size_of::<Transmission>()
             + responses
             + self.seen.heap()
+            + self.relations.as_ref().map_or(0, |relations| relations.passing_heap())
             + self.bodies.as_ref().map_or(0, |bodies| size_of::<Bodies>() + bodies.heap())
     }
 }
@@ -270,6 +296,7 @@ impl fmt::Debug for Exchange {
         f.debug_struct("Exchange")
             .field("requests", &self.requests.len())
             .field("responses", &self.responses.len())
+            .field("observations", &self.observations())
             .field("last_activity", &self.last_activity)
             .field("next", &self.poll_timeout())
             .finish_non_exhaustive()

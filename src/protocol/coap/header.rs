@@ -149,6 +149,16 @@ impl Token {
         &self.bytes[..usize::from(self.len)]
     }
 
+    /// The bits of a token of four bytes, as all of ours are.
+    pub(super) fn short(&self) -> Option<u32> {
+        self.as_slice().try_into().ok().map(u32::from_be_bytes)
+    }
+
+    /// The token of four bytes with these bits.
+    pub(super) fn from_short(bits: u32) -> Token {
+        Token::from_bits(u64::from(bits) << 32)
+    }
+
     /// A token of four bytes out of random bits: the least RFC 7252 §5.3.1 allows facing the Internet.
     pub(super) fn from_bits(bits: u64) -> Token {
         let [a, b, c, d, ..] = bits.to_be_bytes();

@@ -106,6 +106,19 @@ impl Message {
         self
     }
 
+    /// With this Observe (RFC 7641 §2), of which 24 bits count: in a notification its place among the others,
+    /// rising by less than 2^23 from one to the next; requests get theirs from the exchange layer.
+    pub fn with_observe(mut self, value: u32) -> Self {
+        self.set_uint(number::OBSERVE, value & 0xff_ffff);
+        self
+    }
+
+    /// With this No-Response (RFC 7967 §2.1): no response is wanted of class 2 (bit 2), 4 (8) or 5 (16).
+    pub fn with_no_response(mut self, classes: u8) -> Self {
+        self.set_uint(number::NO_RESPONSE, u32::from(classes));
+        self
+    }
+
     /// With this payload, whatever its length: the exchange layer cuts it into blocks.
     pub fn with_payload(mut self, payload: Vec<u8>) -> Self {
         self.packet.payload = payload;
@@ -188,6 +201,11 @@ impl Message {
         self.uint(number::OBSERVE)
     }
 
+    /// The No-Response value (RFC 7967 §2.1): the classes of responses that are not wanted.
+    pub fn no_response(&self) -> Option<u8> {
+        self.uint(number::NO_RESPONSE).and_then(|classes| u8::try_from(classes).ok())
+    }
+
     /// The Block1 value: which part of the request's body this is. `None` also for the reserved size 7.
     pub fn block1(&self) -> Option<Block> {
         self.uint(number::BLOCK1).and_then(Block::from_uint)
@@ -236,6 +254,22 @@ impl Message {
         self.packet.set_token(token.as_slice().to_vec());
     }
 
+    /// Whether a response with `code` to this request is one that No-Response declines (RFC 7967 §2.1).
+    pub(super) fn declines(&self, code: Code) -> bool {
+        let bit = u32::from(code.0 >> 5).saturating_sub(1);
+        // Not an answer but part of the transfer: without it the next block is not sent.
+        code != Code::CONTINUE
+            && self.no_response().is_some_and(|classes| u32::from(classes) >> bit & 1 == 1)
+    }
+
+    /// Sets Observe, or removes it.
+    pub(super) fn set_observe(&mut self, value: Option<u32>) {
+        match value {
+            Some(value) => self.set_uint(number::OBSERVE, value & 0xff_ffff),
+            None => self.packet.clear_option(CoapOption::from(number::OBSERVE)),
+        }
+    }
+
     /// Whether a Block option asks for size 7 (RFC 7959 §2.2: to be answered with 4.00).
     pub(super) fn has_reserved_block(&self) -> bool {
         [number::BLOCK1, number::BLOCK2]
@@ -279,6 +313,13 @@ impl Message {
         for number in PER_BLOCK {
             self.packet.clear_option(CoapOption::from(number));
         }
+    }
+
+    /// The hash of the payload.
+    pub(super) fn payload_key(&self) -> u64 {
+        let mut hasher = FxHasher::default();
+        hasher.write(self.payload());
+        hasher.finish()
     }
 
     pub(super) fn take_payload(&mut self) -> Vec<u8> {

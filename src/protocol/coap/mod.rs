@@ -1,5 +1,5 @@
 //! CoAP (RFC 7252) without sockets: messages, the exchange layer with one peer, block-wise transfer
-//! (RFC 7959).
+//! (RFC 7959), observing (RFC 7641).
 //!
 //! [`Exchange`] is the front: a request goes in, a response or a failure comes out, and whatever the
 //! network does in between (loss, duplicates, reordering, bodies in blocks) stays inside. It never opens
@@ -15,9 +15,12 @@ mod event;
 mod exchange;
 mod header;
 mod message;
+mod notifying;
+mod observing;
 mod options;
 mod outgoing;
 mod params;
+mod relations;
 mod transfer;
 mod transmission;
 
@@ -26,7 +29,7 @@ mod tests;
 
 pub use block::Block;
 pub use codec::Malformed;
-pub use event::{Event, Failure, Handle, Noise, Output, Progress, Reason, Received, Stat};
+pub use event::{Event, Failure, Handle, Noise, Notified, Output, Progress, Reason, Received, Stat};
 pub use exchange::Exchange;
 pub use header::{Code, Token, Type};
 pub use message::{ContentFormat, Message};

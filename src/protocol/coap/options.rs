@@ -1,4 +1,5 @@
-//! The options this endpoint understands and the form each must have (RFC 7252 §5.10, RFC 7959, RFC 7641).
+//! The options this endpoint understands and the form each must have (RFC 7252 §5.10, RFC 7959,
+//! RFC 7641, RFC 7967).
 
 use coap_lite::Packet;
 
@@ -19,6 +20,7 @@ pub(super) mod number {
     pub const BLOCK1: u16 = 27;
     pub const SIZE2: u16 = 28;
     pub const SIZE1: u16 = 60;
+    pub const NO_RESPONSE: u16 = 258;
 }
 
 /// The form of an option: how long its value may be, and whether there may be several.
@@ -38,6 +40,7 @@ fn form(number: u16) -> Option<Form> {
         number::ETAG => (1, 8, true),
         number::OBSERVE | number::BLOCK1 | number::BLOCK2 => (0, 3, false),
         number::URI_PORT | number::CONTENT_FORMAT | number::ACCEPT => (0, 2, false),
+        number::NO_RESPONSE => (0, 1, false),
         number::MAX_AGE | number::SIZE1 | number::SIZE2 => (0, 4, false),
         number::URI_PATH | number::URI_QUERY => (0, 255, true),
         number::LOCATION_PATH | number::LOCATION_QUERY => (0, 255, true),

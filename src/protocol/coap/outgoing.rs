@@ -1,4 +1,5 @@
-//! A request of ours, from the moment it is given to its response or failure.
+//! A request of ours, from the moment it is given to its response or failure; or a notification of ours,
+//! to its acknowledgement.
 
 use super::event::Handle;
 use super::header::{Token, Type};
@@ -10,13 +11,32 @@ use crate::base::{Instant, Rng};
 
 /// A request under way, block-wise or not.
 pub(super) struct Outgoing {
+    /// Of a [`Purpose::Collect`]: the observation's.
     pub handle: Handle,
+    pub purpose: Purpose,
+    /// Whether what is queued goes out as Confirmable.
+    pub confirmable: bool,
     pub stage: Stage,
     /// The first transmission of its first block.
     pub first_sent: Option<Instant>,
     /// Datagrams sent for it so far, all blocks together.
     pub transmissions: u32,
     pub transfer: Option<Box<Transfer>>,
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Its response.
+    Ask,
+    /// To begin an observation (Observe 0).
+    Observe,
+    /// To end one (Observe 1) with the token it was begun with.
+    Cancel { observation: Handle, token: Token },
+    /// To fetch the rest of a notification.
+    Collect,
+    /// No request: a notification to the observer with this token.
+    Notify(Token),
 }
 
 /// Where a request is.
@@ -30,7 +50,8 @@ pub(super) enum Stage {
 /// A message of a request that was sent.
 pub(super) struct Flight {
     pub token: Token,
-    /// Whether an Empty acknowledgement came: the response will come separately.
+    /// Whether an Empty acknowledgement came: the response will come separately. Of a Non-confirmable one:
+    /// whether its response should have come by now.
     pub acknowledged: bool,
     /// Its `due` is the next retransmission, or, once acknowledged, the end of patience.
     pub transmission: Transmission,
@@ -49,13 +70,39 @@ impl Outgoing {
         now: Instant,
     ) -> Option<Vec<u8>> {
         let Stage::Queued(message) = &mut self.stage else { return None };
-        message.address(Type::Con, mid, token);
+        message.address(if self.confirmable { Type::Con } else { Type::Non }, mid, token);
         let datagram = message.encode();
         let transmission = Transmission::start(mid, datagram.clone(), params, rng, now);
         self.stage = Stage::Sent(Flight { token, acknowledged: false, transmission });
         self.first_sent.get_or_insert(now);
         self.transmissions += 1;
         Some(datagram)
+    }
+
+    /// The token that what is queued must have.
+    pub fn token(&self) -> Option<Token> {
+        match self.purpose {
+            Purpose::Notify(token) => Some(token),
+            // RFC 7641 §3.6: it names the observation. Blocks of the response are fetched without it.
+            Purpose::Cancel { token, .. } => {
+                self.transfer.as_ref().is_none_or(|transfer| transfer.is_uploading()).then_some(token)
+            }
+            Purpose::Ask | Purpose::Observe | Purpose::Collect => None,
+        }
+    }
+
+    /// Whether `response` is for the message under way (RFC 7252 §5.3.2: the token must match, and for a
+    /// piggybacked response the message id as well).
+    pub fn is_answered_by(&self, response: &Message) -> bool {
+        let Some(flight) = self.flight() else { return false };
+        let piggybacked = response.kind() == Type::Ack;
+        match self.purpose {
+            Purpose::Notify(_) => return false,
+            // A notification that was on its way has the same token (RFC 7641 §3.6).
+            Purpose::Cancel { .. } if !piggybacked && response.observe().is_some() => return false,
+            _ => {}
+        }
+        flight.token == response.token() && (!piggybacked || flight.transmission.mid == response.mid())
     }
 
     /// The message under way.
@@ -74,7 +121,8 @@ impl Outgoing {
         }
     }
 
-    /// Whether it counts against NSTART: sent, and neither acknowledged nor answered (RFC 7252 §4.7).
+    /// Whether it counts against NSTART: sent, and neither acknowledged nor answered, nor
+    /// (Non-confirmable) silent for so long that an answer is no longer expected (RFC 7252 §4.7).
     pub fn is_outstanding(&self) -> bool {
         self.flight().is_some_and(|flight| !flight.acknowledged)
     }

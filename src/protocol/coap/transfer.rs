@@ -97,6 +97,19 @@ impl Transfer {
         Transfer { request, upload: None, fetch: None }
     }
 
+    /// The request whole again, while its body is on its way up.
+    pub fn uploaded(&self) -> Option<Message> {
+        let Upload { body, .. } = self.upload.as_ref()?;
+        let mut request = self.request.clone();
+        request.set_payload(body.clone());
+        Some(request)
+    }
+
+    /// Whether the request's body is on its way up.
+    pub fn is_uploading(&self) -> bool {
+        self.upload.is_some()
+    }
+
     /// The block of the request's body that is to be sent now.
     pub fn block_to_send(&self) -> Option<Message> {
         let Upload { body, offset, szx, .. } = self.upload.as_ref()?;
@@ -121,6 +134,8 @@ impl Transfer {
             Progress::Broken => Step::Broken(response.code()),
             Progress::Over => {
                 self.upload = None;
+                // RFC 7959 §2.6: further blocks are asked for without Observe.
+                self.request.set_observe(None);
                 if is_whole(&response) { Step::Done(response) } else { self.fetch(response, params) }
             }
         }
@@ -136,7 +151,10 @@ impl Transfer {
         let payload = response.take_payload();
         let body = match &mut self.fetch {
             None if block.num == 0 => {
+                // The head of a notification keeps its place among the others.
+                let observe = response.observe();
                 response.clear_block_options();
+                response.set_observe(observe);
                 &mut self.fetch.insert(Fetch { head: response, body: Vec::new() }).body
             }
             // RFC 7959 §2.4: blocks with different ETags are of different bodies.

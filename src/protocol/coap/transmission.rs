@@ -28,6 +28,13 @@ impl Transmission {
         Transmission { mid, sent: 1, due: now + wait, wait, datagram }
     }
 
+    /// What happens at `due` if another message takes over: that one is sent as if it were this one once more
+    /// (RFC 7641 §4.5.2). False when this was tried often enough.
+    pub fn hand_over(&mut self, mid: u16, datagram: Vec<u8>, params: &Params, now: Instant) -> bool {
+        (self.mid, self.datagram) = (mid, datagram);
+        self.again(params, now).is_some()
+    }
+
     /// What happens at `due`: the bytes to send once more, or `None` when that was tried often enough.
     pub fn again(&mut self, params: &Params, now: Instant) -> Option<Vec<u8>> {
         if self.sent > params.max_retransmit {

@@ -67,9 +67,10 @@ pub struct Operations {
 }
 
 impl Operations {
-    /// None: only a Bootstrap-Server writes it.
+    /// None: only a Bootstrap-Server writes it, or only a Send tells it.
     pub(super) const NONE: Self = Self { read: false, write: false, execute: false };
     pub(super) const R: Self = Self { read: true, ..Self::NONE };
+    pub(super) const W: Self = Self { write: true, ..Self::NONE };
     pub(super) const RW: Self = Self { read: true, write: true, execute: false };
     pub(super) const E: Self = Self { execute: true, ..Self::NONE };
 }

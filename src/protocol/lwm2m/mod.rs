@@ -1,9 +1,11 @@
-//! The LwM2M data model: paths, values, the object definition tables, and the tree of values one
-//! device holds.
+//! The LwM2M data model: paths, values, the object definition tables, the tree of values one device
+//! holds, who may access it, and the attributes that say when servers want to be notified.
 //!
-//! Nothing here knows how a value travels (that is `content`) or who may read it; this room only
-//! says what there is.
+//! Nothing here knows how a value travels (that is `content`) or what a request is; this room only says
+//! what there is.
 
+pub mod access;
+mod attributes;
 mod definition;
 pub mod objects;
 mod path;
@@ -12,6 +14,8 @@ mod uri;
 mod value;
 mod version;
 
+pub use access::Rights;
+pub use attributes::{AttributeChange, AttributeError, AttributeSet, Attributes};
 pub use definition::{Kind, Multiplicity, ObjectDef, Operations, Range, ResourceDef};
 pub use path::{ParsePathError, Path};
 pub use tree::Tree;

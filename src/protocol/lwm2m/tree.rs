@@ -66,6 +66,12 @@ impl Tree {
         }
     }
 
+    /// Whether this device has a value of its own at `path`, a resource or a resource instance, rather than
+    /// the template's or none. A value set to what the template has is the template's.
+    pub fn is_own(&self, path: Path) -> bool {
+        self.own_at(path).is_ok_and(|at| matches!(self.own[at].1, Slot::Value(_)))
+    }
+
     /// Gives a resource or a resource instance its value, creating the object instance if need be.
     ///
     /// A resource is either single or multiple: a value at `/o/i/r` replaces those at `/o/i/r/x`,

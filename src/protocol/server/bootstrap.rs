@@ -131,6 +131,11 @@ impl BootstrapServer {
                 coap::Event::Failed { why: coap::Failure::Abandoned, .. } => {}
                 coap::Event::Failed { .. } => self.failed(slot),
                 coap::Event::Noise(_) | coap::Event::Stat(_) => {}
+                // It observes nothing, and nothing of it is observed.
+                coap::Event::Notification { .. }
+                | coap::Event::NotificationLost { .. }
+                | coap::Event::ObservationEnded { .. }
+                | coap::Event::Notified { .. } => {}
             }
         }
         self.peers.settle(slot, now);

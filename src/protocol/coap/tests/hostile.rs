@@ -53,7 +53,14 @@ proptest! {
                         }
                     }
                     Output::Event(Event::Response { .. } | Event::Failed { .. }) => ended += 1,
-                    Output::Event(Event::Noise(_) | Event::Stat(_)) => {}
+                    Output::Event(
+                        Event::Noise(_)
+                        | Event::Stat(_)
+                        | Event::Notification { .. }
+                        | Event::NotificationLost { .. }
+                        | Event::ObservationEnded { .. }
+                        | Event::Notified { .. },
+                    ) => {}
                     // A reply never feeds a flood: it is an acknowledgement, a reset, a block.
                     Output::Send(reply) => prop_assert!(reply.len() <= 1100),
                 }

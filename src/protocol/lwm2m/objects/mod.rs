@@ -3,9 +3,27 @@
 //! To add an object, write its file and give it a line in [`find`].
 
 mod access_control;
+mod apn_connection_profile;
+mod app_accounting;
+mod app_messaging;
+mod app_monitoring;
+mod bearer_selection;
+mod cellular_connectivity;
+mod connectivity_monitoring;
+mod connectivity_statistics;
 mod device;
+mod event_log;
+mod firmware_update;
+mod host_monitoring;
+mod location;
+mod platform_configuration;
+mod platform_monitoring;
+mod power_meter;
+mod remote_sim_provisioning;
 mod security;
 mod server;
+mod software_management;
+mod wlan_connectivity;
 
 use super::{ObjectDef, Path, ResourceDef, Version};
 
@@ -18,6 +36,7 @@ mod words {
 
     pub(super) const NONE: Operations = Operations::NONE;
     pub(super) const R: Operations = Operations::R;
+    pub(super) const W: Operations = Operations::W;
     pub(super) const RW: Operations = Operations::RW;
     pub(super) const E: Operations = Operations::E;
 
@@ -34,6 +53,24 @@ pub fn find(id: u16) -> Option<&'static ObjectDef> {
         1 => &server::OBJECT,
         2 => &access_control::OBJECT,
         3 => &device::OBJECT,
+        4 => &connectivity_monitoring::OBJECT,
+        5 => &firmware_update::OBJECT,
+        6 => &location::OBJECT,
+        7 => &connectivity_statistics::OBJECT,
+        9 => &software_management::OBJECT,
+        10 => &cellular_connectivity::OBJECT,
+        11 => &apn_connection_profile::OBJECT,
+        12 => &wlan_connectivity::OBJECT,
+        13 => &bearer_selection::OBJECT,
+        20 => &event_log::OBJECT,
+        504 => &remote_sim_provisioning::OBJECT,
+        3600 => &app_messaging::OBJECT,
+        3601 => &host_monitoring::OBJECT,
+        3602 => &app_accounting::OBJECT,
+        3604 => &app_monitoring::OBJECT,
+        3605 => &platform_monitoring::OBJECT,
+        3606 => &platform_configuration::OBJECT,
+        10243 => &power_meter::OBJECT,
         _ => return None,
     })
 }
@@ -50,8 +87,16 @@ pub fn resource(path: Path) -> Option<&'static ResourceDef> {
 /// The version of object `id`, `(major, minor)`, that a client of LwM2M `version` has: the one that
 /// goes with `version` for core objects, the one described here for others, 1.0 for unknown ones.
 pub fn version(id: u16, version: Version) -> (u8, u8) {
-    let implied = version.implied_object_version(id);
-    implied.or_else(|| find(id).map(|object| object.version)).unwrap_or((1, 0))
+    match (id, version) {
+        // GEISA ADM wants the newer one than LwM2M 1.2 implies; see the object's file.
+        (5, Version::V1_2) => (1, 2),
+        // Their 1.1 asks for a client of LwM2M 1.1.
+        (10 | 11 | 13, Version::V1_0) => (1, 0),
+        _ => version
+            .implied_object_version(id)
+            .or_else(|| find(id).map(|object| object.version))
+            .unwrap_or((1, 0)),
+    }
 }
 
 #[cfg(test)]
@@ -74,7 +119,7 @@ mod tests {
             }
             assert!(object.resource(65535).is_none());
         }
-        assert!(all().count() >= 4);
+        assert_eq!(all().count(), 22);
     }
 
     #[test]
@@ -92,6 +137,92 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// The mandatory resources GEISA ADM lists, by object.
+    #[test]
+    fn what_geisa_makes_mandatory() {
+        let listed: [(u16, &[u16]); 9] = [
+            (5, &[0, 1, 2, 3, 5, 9]),
+            (9, &[0, 1, 4, 6, 7, 9, 10, 11, 12]),
+            (20, &[4014]),
+            (3600, &[0, 1, 2, 3, 4, 5, 4050]),
+            (3601, &[0, 13, 14, 20, 21, 31, 32, 33, 40, 43]),
+            (3602, &[10, 11, 20, 21, 31, 33, 34, 50, 51, 52, 70, 72, 4050]),
+            (3604, &[0, 1, 10, 11, 12, 20, 21, 22, 24, 40, 43, 45, 46, 47, 48, 49, 72, 4050]),
+            (3605, &[0, 1, 4, 5, 11, 12, 13]),
+            (3606, &[0, 1]),
+        ];
+        for (id, expected) in listed {
+            let resources = find(id).unwrap().resources.iter();
+            let mandatory: Vec<u16> =
+                resources.filter(|known| known.mandatory).map(|known| known.id).collect();
+            assert_eq!(mandatory, expected, "/{id}");
+        }
+        assert_eq!(find(3606).unwrap().resources.len(), 119);
+    }
+
+    #[test]
+    fn what_geisa_executes() {
+        let listed: [(u16, &[u16]); 6] = [
+            (5, &[2, 10]),
+            (9, &[4, 6, 10, 11, 19, 20, 22]),
+            (20, &[4011, 4012]),
+            (3602, &[60, 61, 62, 63, 64]),
+            (3604, &[62, 63]),
+            (3605, &[70, 71, 72, 73]),
+        ];
+        for (id, expected) in listed {
+            let resources = find(id).unwrap().resources.iter();
+            let executable: Vec<u16> =
+                resources.filter(|known| known.operations.execute).map(|known| known.id).collect();
+            assert_eq!(executable, expected, "/{id}");
+        }
+    }
+
+    #[test]
+    fn versions_are_those_geisa_asks_for() {
+        let asked = [
+            (0, (1, 2)),
+            (1, (1, 2)),
+            (3, (1, 2)),
+            (4, (1, 3)),
+            (5, (1, 2)),
+            (6, (1, 0)),
+            (9, (1, 1)),
+            (10, (1, 1)),
+            (11, (1, 1)),
+            (12, (1, 1)),
+            (13, (1, 1)),
+            (20, (3, 2)),
+            (504, (1, 0)),
+            (3600, (1, 1)),
+            (3601, (1, 0)),
+            (3602, (1, 0)),
+            (3604, (1, 0)),
+            (3605, (1, 0)),
+            (3606, (1, 0)),
+        ];
+        for (id, expected) in asked {
+            assert_eq!(version(id, Version::V1_2), expected, "/{id}");
+        }
+        assert_eq!(version(5, Version::V1_1), (1, 0));
+        assert_eq!(version(11, Version::V1_0), (1, 0));
+        assert_eq!(version(10243, Version::V1_0), (2, 0));
+        assert_eq!(version(64999, Version::V1_2), (1, 0), "unknown here");
+    }
+
+    #[test]
+    fn ranges_hold_for_signed_and_fractional_numbers() {
+        let accepts = |path, value| resource(path).unwrap().accepts(&value);
+        let power_factor = Path::resource(10243, 0, 11);
+        assert!(accepts(power_factor, Value::Float(-0.97)));
+        assert!(!accepts(power_factor, Value::Float(1.01)));
+        assert!(!accepts(power_factor, Value::Float(f64::NAN)));
+        let rssi = Path::resource(13, 0, 1);
+        assert!(accepts(rssi, Value::Integer(-110)));
+        assert!(!accepts(rssi, Value::Integer(-111)));
+        assert!(!accepts(Path::resource(3601, 0, 0), Value::Unsigned(1 << 32)), "an uptime of 4 bytes");
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(super) static OBJECT: ObjectDef = ObjectDef {
         r(13, "Matching Type", NONE, Unsigned).range(Number(0, 3)).since(V1_1),
         r(14, "SNI", NONE, String).since(V1_1),
         r(15, "Certificate Usage", NONE, Unsigned).range(Number(0, 3)).since(V1_1),
-        r(16, "DTLS/TLS Ciphersuite", NONE, Unsigned).multiple().range(Number(0, 65535)).since(V1_1),
+        r(16, "DTLS/TLS Ciphersuite", NONE, Unsigned).multiple().since(V1_1),
         r(17, "OSCORE Security Mode", NONE, ObjectLink).since(V1_1),
         r(18, "Groups To Use by Client", NONE, Unsigned).multiple().range(Number(0, 65535)).since(V1_2),
         r(19, "Signature Algorithms Supported by Server", NONE, Unsigned)

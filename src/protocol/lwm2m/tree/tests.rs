@@ -177,6 +177,21 @@ fn what_equals_the_template_costs_nothing() {
 }
 
 #[test]
+fn own_values_are_told_from_the_templates() {
+    let manufacturer = Path::resource(3, 0, 0);
+    let mut tree = Tree::new(device());
+    assert!(!tree.is_own(manufacturer));
+    tree.set(manufacturer, Value::from("Other"));
+    assert!(tree.is_own(manufacturer) && !tree.is_own(Path::instance(3, 0)));
+    tree.set(manufacturer, Value::from("ACME"));
+    assert!(!tree.is_own(manufacturer), "as in the template again");
+    tree.remove(manufacturer);
+    assert!(!tree.is_own(manufacturer), "hidden");
+    tree.set(Path::resource(3, 0, 1), Value::from("M1"));
+    assert!(tree.is_own(Path::resource(3, 0, 1)), "not in the template at all");
+}
+
+#[test]
 fn reserved_identifiers_name_no_instance() {
     let mut tree = Tree::new(device());
     assert!(!tree.create_instance(65535, 0));

@@ -1,0 +1,47 @@
+//! /11 LwM2M APN Connection Profile: one access point of a cellular network.
+
+use super::words::*;
+
+/// The definition, at version 1.1.
+pub(super) static OBJECT: ObjectDef = ObjectDef {
+    id: 11,
+    name: "LwM2M APN Connection Profile",
+    version: (1, 1),
+    multiplicity: Multiplicity::Multiple,
+    resources: &[
+        r(0, "Profile name", RW, String).mandatory(),
+        r(1, "APN", RW, String),
+        r(2, "Auto select APN by device", RW, Boolean),
+        r(3, "Enable status", RW, Boolean),
+        r(4, "Authentication Type", RW, Integer).mandatory(),
+        r(5, "User Name", RW, String),
+        r(6, "Secret", RW, String),
+        r(7, "Reconnect Schedule", RW, String),
+        r(8, "Validity (MCC, MNC)", RW, String).multiple(),
+        r(9, "Connection establishment time", R, Time).multiple(),
+        r(10, "Connection establishment result", R, Integer).multiple(),
+        r(11, "Connection establishment reject cause", R, Integer).multiple().range(Number(0, 111)),
+        r(12, "Connection end time", R, Time).multiple(),
+        r(13, "TotalBytesSent", R, Integer),
+        r(14, "TotalBytesReceived", R, Integer),
+        r(15, "IP address", RW, String).multiple(),
+        r(16, "Prefix length", RW, String).multiple(),
+        r(17, "Subnet mask", RW, String).multiple(),
+        r(18, "Gateway", RW, String).multiple(),
+        r(19, "Primary DNS address", RW, String).multiple(),
+        r(20, "Secondary DNS address", RW, String).multiple(),
+        r(21, "QCI", R, Integer).range(Number(1, 9)),
+        r(22, "Vendor specific extensions", R, ObjectLink),
+        r(23, "TotalPacketsSent", R, Integer),
+        r(24, "PDN Type", RW, Integer),
+        r(25, "APN Rate Control", R, Integer),
+        r(26, "Serving PLMN Rate control", RW, Unsigned),
+        r(27, "Uplink Time Unit", RW, Unsigned).range(Number(0, 4)),
+        r(28, "APN Rate Control for Exception Data", R, Integer),
+        r(29, "APN Exception Data Uplink Time Unit", RW, Unsigned).range(Number(0, 4)),
+        r(30, "Supported RAT Types", RW, Unsigned).multiple(),
+        r(31, "RDS Application ID", RW, String).multiple(),
+        r(32, "RDS Destination Port", RW, Integer).multiple().range(Number(0, 15)),
+        r(33, "RDS Source Port", RW, Integer).multiple().range(Number(0, 15)),
+    ],
+};

@@ -1,0 +1,48 @@
+//! /3602 AppAccounting: what each application sends and receives, and its quota (GEISA).
+
+use super::words::*;
+
+/// The definition, at version 1.0.
+pub(super) static OBJECT: ObjectDef = ObjectDef {
+    id: 3602,
+    name: "AppAccounting",
+    version: (1, 0),
+    multiplicity: Multiplicity::Multiple,
+    resources: &[
+        r(0, "Software Instance", R, ObjectLink),
+        r(10, "Accounting Class", R, Integer).mandatory().range(Number(0, 255)),
+        r(11, "Accounting Scope", R, Integer).mandatory().range(Number(0, 255)),
+        r(12, "Scope Label", R, String),
+        r(20, "Collection Period", RW, String).mandatory(),
+        r(21, "Accounting Window Type", R, Unsigned).mandatory().range(Number(0, 255)),
+        r(30, "Maximum Bytes", RW, Unsigned),
+        r(31, "Total Bytes", R, Unsigned).mandatory(),
+        r(32, "Bytes Remaining", R, Unsigned),
+        r(33, "TX Bytes", R, Unsigned).mandatory(),
+        r(34, "RX Bytes", R, Unsigned).mandatory(),
+        r(35, "TX Packets", R, Unsigned),
+        r(36, "RX Packets", R, Unsigned),
+        r(40, "Message Limit", RW, Unsigned),
+        r(41, "Total Messages", R, Unsigned),
+        r(42, "Messages Remaining", R, Unsigned),
+        r(43, "TX Messages", R, Unsigned),
+        r(44, "RX Messages", R, Unsigned),
+        r(50, "Volume State", R, Integer).mandatory().range(Number(0, 255)),
+        r(51, "Throttle State", R, Integer).mandatory().range(Number(0, 255)),
+        r(52, "Throttle Reason", R, Integer).mandatory().range(Number(0, 255)),
+        r(53, "Throttle Rate Limit", RW, Unsigned),
+        r(60, "Start Throttling", E, Kind::None),
+        r(61, "Stop Throttling", E, Kind::None),
+        r(62, "Block Communication", E, Kind::None),
+        r(63, "Unblock Communication", E, Kind::None),
+        r(64, "Reset Accounting Period", E, Kind::None),
+        r(70, "Period Start Time", R, Time).mandatory(),
+        r(71, "Next Reset Time", R, Time),
+        r(72, "Last Update Timestamp", R, Time).mandatory(),
+        r(73, "Last Throttle Timestamp", R, Time),
+        r(74, "Last Quota Exhausted Timestamp", R, Time),
+        r(75, "Last Policy Violation Timestamp", R, Time),
+        r(76, "Violation Count Current Period", R, Unsigned),
+        r(4050, "AppID", RW, Unsigned).mandatory().range(Number(0, 65535)),
+    ],
+};
