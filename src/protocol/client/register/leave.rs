@@ -64,7 +64,7 @@ impl Client {
 
     pub(super) fn deregister_answered(&mut self, server: u16, answer: &Message, now: Instant) {
         let Some(since) = self.registration(server).map(|registration| registration.due) else { return };
-        self.tell(Event::Request { kind: RequestKind::Deregister, fate: Fate::Answered });
+        self.request_ended(server, Fate::Answered);
         if answer.code() == Code::DELETED {
             self.tell(Event::Completed { stage: Stage::Deregistration, since });
         } else {
@@ -83,10 +83,9 @@ impl Client {
     pub(super) fn give_up_request(&mut self, server: u16, kind: RequestKind) {
         let Some(registration) = self.registration(server) else { return };
         let Some(handle) = registration.phase.handle() else { return };
-        // Its end in the message layer means nothing any more.
-        registration.phase = Phase::Connecting;
         registration.exchange.abandon(handle);
-        self.tell(Event::Request { kind, fate: Fate::Abandoned });
+        // Its end in the message layer means nothing any more.
+        self.request_ended(server, Fate::Abandoned);
         self.tell(Event::Failed(Failure::TimedOut(kind)));
     }
 

@@ -155,8 +155,16 @@ impl Client {
         }
     }
 
+    /// The request on its way has come to its end: whatever follows finds none.
+    fn request_ended(&mut self, server: u16, fate: Fate) {
+        let Some(registration) = self.registration(server) else { return };
+        let Some(kind) = registration.phase.request() else { return };
+        registration.phase = Phase::Connecting;
+        self.tell(Event::Request { kind, fate });
+    }
+
     fn register_answered(&mut self, server: u16, answer: &Message, now: Instant) {
-        self.tell(Event::Request { kind: RequestKind::Register, fate: Fate::Answered });
+        self.request_ended(server, Fate::Answered);
         let registration = self.registrations.iter_mut().find(|r| r.account.short_server_id == server);
         let Some(registration) = registration else { return };
         if answer.code() != Code::CREATED {
@@ -216,7 +224,7 @@ impl Client {
         let Some(phase) = self.registration(server).map(|registration| registration.phase) else { return };
         let (Some(kind), true) = (phase.request(), phase.handle() == Some(handle)) else { return };
         let (fate, failure) = ended(kind, why);
-        self.tell(Event::Request { kind, fate });
+        self.request_ended(server, fate);
         let row = self.config.registration.behaviour.row();
         match (kind, why) {
             (RequestKind::Register, _) => {
@@ -269,3 +277,6 @@ fn lower(version: Version) -> Option<Version> {
         Version::V1_0 => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

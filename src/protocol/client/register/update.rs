@@ -29,7 +29,7 @@ impl Client {
     }
 
     pub(super) fn update_answered(&mut self, server: u16, answer: &Message, now: Instant) {
-        self.tell(Event::Request { kind: RequestKind::Update, fate: Fate::Answered });
+        self.request_ended(server, Fate::Answered);
         let registration = self.registrations.iter_mut().find(|r| r.account.short_server_id == server);
         let Some(registration) = registration else { return };
         if answer.code() == Code::CHANGED {
