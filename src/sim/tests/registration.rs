@@ -165,3 +165,16 @@ fn sleeping_meters_stay_registered_and_what_they_miss_is_counted() {
     let ems = world.ems().map(|ems| ems.counters()).unwrap_or_default();
     assert_eq!((ems.registrations, ems.updates, ems.expired), (1, 3, 0));
 }
+
+#[test]
+fn two_accounts_at_one_address_are_two_registrations() {
+    let servers = [World::EMS; 2];
+    let setup =
+        Setup { meters: 0, link: LinkFaults { loss: 0.2, ..LinkFaults::default() }, ..Setup::default() };
+    let mut world = setup.deserted();
+    world.set_ems(Some(setup.ems()));
+    world.add_meter(fitted_for(&servers, RegistrationPolicy::default()), "meter", Instant::ZERO);
+    let both = |world: &World| latencies(world, Stage::Registration).len() == 2;
+    assert!(world.run_until(Instant::from_secs(200), both));
+    assert_eq!(world.ems().map(|ems| ems.counters().registrations), Some(2));
+}

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::super::account;
 use super::super::client::Client;
 use super::super::event::{Event, Failure, Fate, Link, Output, RequestKind, Stage, State};
-use super::registration::{Phase, Registration};
+use super::registration::{Phase, Registration, find};
 use crate::base::Instant;
 use crate::protocol::coap::{self, Code, Exchange, Message};
 
@@ -105,7 +105,7 @@ impl Client {
     /// /1/x/4 was executed: the device leaves this server for /1/x/5 seconds.
     pub(in crate::protocol::client) fn disable(&mut self, server: u16, now: Instant) {
         let tree = &self.tree;
-        let registration = self.registrations.iter_mut().find(|r| r.account.short_server_id == server);
+        let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         let away: Duration = account::disable_timeout(tree, registration.account.server);
         if registration.phase.is_up() {

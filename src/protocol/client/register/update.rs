@@ -6,7 +6,7 @@ use super::super::account;
 use super::super::client::Client;
 use super::super::event::{Event, Failure, Fate, RequestKind, Stage};
 use super::behaviour::OnUpdate;
-use super::registration::Phase;
+use super::registration::{Phase, find};
 use super::{Changed, max_age};
 use crate::base::Instant;
 use crate::protocol::coap::{Code, Message};
@@ -18,7 +18,7 @@ const REPEAT_AFTER: Duration = Duration::from_secs(1);
 impl Client {
     /// Something is due at a registered server: an Update, or a Register if the lifetime has run out.
     pub(super) fn update(&mut self, server: u16, due: Instant, now: Instant) {
-        let registration = self.registrations.iter_mut().find(|r| r.account.short_server_id == server);
+        let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         if registration.expires <= now {
             return self.register_again(server, false, now);
@@ -30,7 +30,7 @@ impl Client {
 
     pub(super) fn update_answered(&mut self, server: u16, answer: &Message, now: Instant) {
         self.request_ended(server, Fate::Answered);
-        let registration = self.registrations.iter_mut().find(|r| r.account.short_server_id == server);
+        let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         if answer.code() == Code::CHANGED {
             let since = registration.due;
@@ -67,7 +67,7 @@ impl Client {
             return self.leave_without_word(server);
         }
         let alone = !self.another_is_up(server);
-        let registration = self.registrations.iter_mut().find(|r| r.account.short_server_id == server);
+        let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         let repeated = registration.peek().is_some_and(|rare| rare.repeated);
         match reaction {
