@@ -281,6 +281,18 @@ fn a_composite_observation_in_blocks_is_cancelled_by_the_token_of_its_last_block
 }
 
 #[test]
+fn a_large_answer_to_a_composite_observation_in_blocks_is_fetched_without_observe() {
+    let mut pair = observed(Params { block_size: 64, ..Params::default() }, 150);
+    pair.ends[A].observe(Message::request(Code::FETCH).with_payload(body(150)), pair.now);
+    pair.settle();
+    pair.run();
+    assert_eq!((pair.response().payload(), pair.response().observe()), (&body(150)[..], Some(1)));
+    let requests = pair.log.iter().filter(|sent| sent.from == A).map(|sent| sent.message.observe());
+    assert_eq!(requests.collect::<Vec<_>>(), [Some(0), Some(0), Some(0), None, None]);
+    assert_eq!((pair.handled.len(), pair.ends[A].observations()), (1, 1));
+}
+
+#[test]
 fn observations_cost_little_and_nothing_once_they_are_gone() {
     let mut pair = observed(Params::default(), 9);
     let handles: Vec<Handle> = (0..15)
