@@ -62,7 +62,7 @@ fn meters_register_update_and_leave_at_aiocoaps_resource_directory() {
     let (_directory, uri) = server(directory);
     let folder = tempfile::tempdir().expect("a folder");
     let ems = format!("servers.ems={uri}");
-    let set = ["fleet.meters=50", "fleet.lifetime=4s", "run.hold=1h", "run.drain=20s", &ems];
+    let set = ["fleet.meters=50", "fleet.lifetime=4s", "run.hold=1h", "run.drain=6s", &ems];
     let mut run = small_run().set(&set).out(folder.path()).start();
     run.await_phase("holding");
     let look_up = format!("{uri}/endpoint-lookup/");
@@ -97,7 +97,7 @@ fn meters_are_read_observed_and_written_to_by_aiocoap() {
     let (mut ems, uri) = server(ems);
     let folder = tempfile::tempdir().expect("a folder");
     let server = format!("servers.ems={uri}");
-    let set = ["fleet.meters=5", "fleet.lifetime=60s", "run.hold=1h", "run.drain=20s", &server];
+    let set = ["fleet.meters=5", "fleet.lifetime=60s", "run.hold=1h", "run.drain=6s", &server];
     let run = small_run().set(&set).out(folder.path()).start();
     for _ in 0..METERS {
         ems.await_line("end of management", |line| line.starts_with("managed "));
