@@ -30,6 +30,7 @@ mod bootstrap;
 mod client;
 mod config;
 mod event;
+mod firmware;
 mod manage;
 mod register;
 mod report;
@@ -38,5 +39,7 @@ pub use account::bootstrap_account;
 pub use bootstrap::BootstrapPolicy;
 pub use client::Client;
 pub use config::{Backoff, Config, Device, Provision};
-pub use event::{Event, Failure, Fate, Link, Operation, Output, Reason, RequestKind, Stage, State};
+pub use event::{
+    Event, Failure, Fate, Link, ManagementOperation, Operation, Output, Reason, RequestKind, Stage, State,
+};
 pub use register::RegistrationPolicy;
