@@ -98,7 +98,8 @@ fn meters_are_read_observed_and_written_to_by_aiocoap() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = format!("servers.ems={uri}");
     let set = ["fleet.meters=5", "fleet.lifetime=60s", "run.hold=1h", "run.drain=6s", &server];
-    let run = small_run().set(&set).out(folder.path()).start();
+    let mut run = small_run().set(&set).out(folder.path()).start();
+    run.await_phase("holding");
     for _ in 0..METERS {
         ems.await_line("end of management", |line| line.starts_with("managed "));
     }

@@ -31,7 +31,8 @@ fn meters_of_version_1_0_are_served_by_lwm2m_node_lib() {
     let ems = format!("servers.ems=coap://127.0.0.1:{port}");
     // Few and slow: it loses registrations in bursts.
     let slow = ["fleet.meters=5", "arrivals.rate=5/s", "fleet.lifetime=4s", "run.hold=1h", "run.drain=6s"];
-    let run = small_run().set(&slow).set(&["fleet.lwm2m=1.0", &ems]).out(folder.path()).start();
+    let mut run = small_run().set(&slow).set(&["fleet.lwm2m=1.0", &ems]).out(folder.path()).start();
+    run.await_phase("holding");
     for _ in 0..METERS {
         server.await_line("end of management", |line| line.starts_with("managed "));
     }
