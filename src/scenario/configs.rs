@@ -24,11 +24,12 @@ impl Scenario {
             version: self.fleet.lwm2m,
             transmission: Arc::new(self.coap.params()),
             bootstrap: BootstrapPolicy {
-                preferred_format: Some(ContentFormat::SENML_CBOR),
+                formats: vec![ContentFormat::SENML_CBOR],
                 backoff: Backoff {
                     initial: self.retry.bootstrap_initial.duration(),
                     max: self.retry.bootstrap_max.duration(),
                 },
+                ..BootstrapPolicy::default()
             },
             registration: RegistrationPolicy::default(),
             provision: None,

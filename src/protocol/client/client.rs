@@ -6,7 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::account;
-use super::bootstrap::{Farewell, Session};
+use super::bootstrap::{Farewell, Fingerprint, Session};
 use super::config::Config;
 use super::event::{Event, Failure, Fate, Link, Output, Reason, RequestKind, State};
 use super::register::{Phase, Registration};
@@ -35,6 +35,10 @@ pub struct Client {
     /// When the client hold-off or the wait after a failed bootstrap ends.
     pub(super) wake: Option<Instant>,
     pub(super) bootstrap_failures: u16,
+    /// When the Bootstrap-Server Account goes (/0/x/12).
+    pub(super) purge: Option<Instant>,
+    /// The smartcard the device has seen last.
+    pub(super) card: Fingerprint,
     pub(super) onboarded: bool,
     /// The device was asked to leave.
     pub(super) leaving: bool,
@@ -62,6 +66,8 @@ impl Client {
             bootstrap_due: Instant::ZERO,
             wake: None,
             bootstrap_failures: 0,
+            purge: None,
+            card: Fingerprint::default(),
             onboarded: false,
             leaving: false,
             bootstrap: None,
@@ -94,8 +100,7 @@ impl Client {
     /// The requests that are on their way: one to each server at the most, apart from what is sent of its
     /// own accord.
     pub fn in_flight(&self) -> impl Iterator<Item = RequestKind> {
-        let bootstrap = self.bootstrap.as_ref().is_some_and(|session| session.request.is_some());
-        let bootstrap = bootstrap.then_some(RequestKind::BootstrapRequest);
+        let bootstrap = self.bootstrap.as_ref().and_then(|session| session.request);
         bootstrap
             .into_iter()
             .chain(self.registrations.iter().filter_map(|registration| registration.phase.request()))
@@ -117,6 +122,12 @@ impl Client {
             return;
         }
         self.leaving = true;
+        if self.bootstrap_under_way() && !self.registrations.is_empty() {
+            // There is something to take back, so no bootstrap now.
+            self.break_off_session();
+            self.wake = None;
+            self.show_registrations();
+        }
         match self.state {
             // Nobody knows the device yet or any more: nothing to take back.
             State::Off | State::HoldOff | State::BootstrapBackoff | State::RegistrationBackoff => self.stop(),
@@ -138,6 +149,7 @@ impl Client {
         self.registrations = SmallVec::new();
         self.farewell = None;
         self.wake = None;
+        self.purge = None;
         if !matches!(self.state, State::Deregistered | State::Failed | State::Stopped) {
             self.enter(State::Stopped);
         }
@@ -146,7 +158,7 @@ impl Client {
     /// The link that was asked for is open.
     pub fn handle_opened(&mut self, link: Link, now: Instant) {
         match link {
-            Link::Bootstrap => self.request_bootstrap(now),
+            Link::Bootstrap => self.bootstrap_opened(now),
             Link::Server(server) => self.register(server, now),
             Link::Package => {}
         }
@@ -173,6 +185,11 @@ impl Client {
         }
     }
 
+    /// Whether the device knows a Bootstrap-Server, so that it can bootstrap when it is told to (/1/x/9).
+    pub fn has_bootstrap_account(&self) -> bool {
+        account::bootstrap_server(&self.tree).is_some()
+    }
+
     /// Attempts that have failed in a row, since the device was last registered.
     pub fn failures(&self) -> u16 {
         self.bootstrap_failures
@@ -191,6 +208,9 @@ impl Client {
 
     /// A datagram came in on `link`.
     pub fn handle_input(&mut self, link: Link, datagram: &[u8], now: Instant) {
+        if link == Link::Bootstrap && self.begins_session(datagram) {
+            self.begin_unasked(now);
+        }
         match link {
             Link::Bootstrap => match (&mut self.bootstrap, &self.farewell) {
                 (Some(session), _) => session.exchange.handle_input(datagram, now),
@@ -220,11 +240,13 @@ impl Client {
         if self.farewell.as_ref().is_some_and(|farewell| farewell.until <= now) {
             self.farewell = None;
         }
+        if self.purge.is_some_and(|due| due <= now) {
+            self.purge_bootstrap_account();
+        }
         if let Some(session) = &mut self.bootstrap {
             session.exchange.handle_timeout(now);
             if session.deadline <= now {
-                let why = if session.inconsistent { Failure::Inconsistent } else { Failure::NoFinish };
-                self.bootstrap_failed(why, now);
+                self.bootstrap_session_due(now);
             }
             self.drain(Link::Bootstrap, now);
         }
@@ -255,10 +277,11 @@ impl Client {
             (at, if held_off { Reason::HoldOff } else { Reason::BootstrapRetry })
         });
         let farewell = self.farewell.as_ref().map(|farewell| (farewell.until, Reason::ForgetFinish));
-        let bootstrap = self.bootstrap.as_ref().and_then(|session| {
-            let silence = (session.deadline < Instant::FAR).then_some((session.deadline, Reason::NoFinish));
-            earliest(silence, exchange_timeout(&session.exchange))
-        });
+        let purge = self.purge.map(|at| (at, Reason::PurgeAccount));
+        let bootstrap = self
+            .bootstrap
+            .as_ref()
+            .and_then(|session| earliest(session.due(), exchange_timeout(&session.exchange)));
         let registrations = self.registrations.iter().filter_map(|registration| {
             let reason = match registration.phase {
                 Phase::Registered(_) => Reason::Update,
@@ -267,37 +290,8 @@ impl Client {
             let own = registration.deadline().map(|at| (at, reason));
             earliest(own, exchange_timeout(&registration.exchange))
         });
-        registrations.fold(earliest(earliest(wake, farewell), bootstrap), |all, one| earliest(all, Some(one)))
-    }
-
-    // ----- deciding -------------------------------------------------------------------------------
-
-    /// The bootstrap sequence (LwM2M Core §6.1.2): register with the accounts there are, else ask the
-    /// Bootstrap-Server.
-    pub(super) fn decide(&mut self, due: Instant, now: Instant) {
-        if account::first_server(&self.tree).is_some() {
-            self.connect_server(due);
-        } else {
-            self.need_bootstrap(due, now);
-        }
-    }
-
-    pub(super) fn need_bootstrap(&mut self, due: Instant, now: Instant) {
-        let Some(instance) = account::bootstrap_server(&self.tree) else {
-            return self.give_up(Failure::NoAccount);
-        };
-        self.bootstrap_due = due;
-        let hold_off = account::hold_off(&self.tree, instance);
-        if hold_off.is_zero() {
-            return self.connect_bootstrap(now);
-        }
-        self.enter(State::HoldOff);
-        self.wake = Some(due + hold_off);
-    }
-
-    pub(super) fn give_up(&mut self, failure: Failure) {
-        self.tell(Event::Failed(failure));
-        self.enter(State::Failed);
+        let own = earliest(earliest(wake, farewell), earliest(bootstrap, purge));
+        registrations.fold(own, |all, one| earliest(all, Some(one)))
     }
 
     // ----- plumbing -------------------------------------------------------------------------------
@@ -337,7 +331,7 @@ impl Client {
         match (event, link) {
             (coap::Event::Request(received), Link::Bootstrap) => self.bootstrap_command(received, now),
             (coap::Event::Request(received), Link::Server(server)) => {
-                self.server_request(server, received, now);
+                self.from_server(server, received, now);
             }
             (coap::Event::Response { message, .. }, Link::Bootstrap) => {
                 self.bootstrap_answered(&message, now)
@@ -366,11 +360,58 @@ impl Client {
         }
     }
 
+    fn from_server(&mut self, server: u16, received: coap::Received, now: Instant) {
+        if self.bootstrap.is_none() {
+            return self.server_request(server, received, now);
+        }
+        // LwM2M Core §6.1.7: during a bootstrap, requests of others may be ignored; the store is half
+        // written.
+        if let Some(registration) = self.registration(server) {
+            registration.exchange.ignore(received);
+        }
+    }
+
+    /// Forgets all registrations. What their exchanges have yet to send goes out; requests on their way
+    /// are abandoned.
+    pub(super) fn end_registrations(&mut self, now: Instant) {
+        self.servers().into_iter().for_each(|server| self.drain(Link::Server(server), now));
+        for registration in std::mem::take(&mut self.registrations) {
+            if let Some(kind) = registration.phase.request() {
+                self.tell(Event::Request { kind, fate: Fate::Abandoned });
+            }
+        }
+    }
+
+    /// A bootstrap is over that changed nothing: the device is again what its registrations make it.
+    pub(super) fn show_registrations(&mut self) {
+        let states = self.registrations.iter().map(|registration| match registration.phase {
+            Phase::Registered(_) => State::Registered,
+            Phase::Updating(_) => State::Updating,
+            Phase::Connecting | Phase::Registering(_) => State::Registering,
+            Phase::Waiting(_) => State::RegistrationBackoff,
+            Phase::Deregistering(_) => State::Deregistering,
+        });
+        const BEST: [State; 4] =
+            [State::Registered, State::Updating, State::Registering, State::RegistrationBackoff];
+        let states: SmallVec<[State; 4]> = states.collect();
+        let best = BEST.into_iter().find(|state| states.contains(state)).or(states.first().copied());
+        if let Some(state) = best {
+            self.enter(state);
+        }
+    }
+
     pub(super) fn child_rng(&mut self) -> Rng {
         Seed(self.rng.next_u64()).rng()
     }
 
+    /// While a bootstrap runs or is about to, that is what the device shows, whatever becomes of
+    /// registrations it still has.
     pub(super) fn enter(&mut self, state: State) {
+        let bootstrapping =
+            matches!(state, State::HoldOff | State::Bootstrapping | State::BootstrapBackoff | State::Stopped);
+        if self.bootstrap_under_way() && !bootstrapping {
+            return;
+        }
         let from = std::mem::replace(&mut self.state, state);
         if from != state {
             self.tell(Event::State { from, to: state });

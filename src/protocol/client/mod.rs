@@ -34,8 +34,8 @@ mod manage;
 mod register;
 mod report;
 
-pub use account::bootstrap_account;
-pub use bootstrap::BootstrapPolicy;
+pub use account::{Credentials, ServerAccount, bootstrap_account, server_account};
+pub use bootstrap::{BootstrapPolicy, BootstrapRetry, Card, CardError, NoFinish, decode_card, encode_card};
 pub use client::Client;
 pub use config::{Backoff, Config, Device, Provision};
 pub use event::{Event, Failure, Fate, Link, Operation, Output, Reason, RequestKind, Stage, State};

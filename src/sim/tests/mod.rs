@@ -66,7 +66,10 @@ impl Setup {
         Arc::new(client::Config {
             version: self.version,
             transmission: Arc::new(self.params.clone()),
-            bootstrap: BootstrapPolicy { preferred_format: self.format, ..BootstrapPolicy::default() },
+            bootstrap: BootstrapPolicy {
+                formats: self.format.into_iter().collect(),
+                ..BootstrapPolicy::default()
+            },
             registration: RegistrationPolicy::default(),
             provision: None,
             device: None,

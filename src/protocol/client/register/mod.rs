@@ -213,6 +213,9 @@ impl Client {
     }
 
     pub(super) fn register(&mut self, server: u16, now: Instant) {
+        if self.card_exchanged(now) {
+            return;
+        }
         let registration = self.registrations.iter_mut().find(|r| r.account.short_server_id == server);
         let Some(registration) = registration else { return };
         registration.register(&self.endpoint, &self.tree, &self.config, now);
@@ -229,6 +232,10 @@ impl Client {
                 self.register(server, now);
             }
             Phase::Registered(_) => {
+                if self.card_exchanged(now) {
+                    return;
+                }
+                let Some(registration) = self.registration(server) else { return };
                 registration.update(due, now);
                 self.tell(Event::Request { kind: RequestKind::Update, fate: Fate::Sent });
                 self.enter(State::Updating);
