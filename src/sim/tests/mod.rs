@@ -4,10 +4,13 @@
 //! run it with that one alone.
 
 mod bad_luck;
+mod bootstrapping;
 mod dry_run;
 mod hostile;
 mod onboarding;
+mod player;
 mod registration;
+mod ways;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,0 +1,264 @@
+//! The four ways of bootstrapping, and what decides among them.
+
+use std::sync::Mutex;
+
+use super::bootstrapping::{
+    account_entries, balanced, finish, registered_soon, request, world_with, write_object,
+};
+use super::player::Player;
+use super::*;
+use crate::protocol::client::{Card, Provision, encode_card};
+use crate::protocol::coap::{Code, Message};
+
+/// A card slot that a test puts cards into.
+#[derive(Debug, Default)]
+struct Slot {
+    card: Mutex<Card>,
+    own: Vec<Entry>,
+}
+
+impl Slot {
+    fn with(card: Card) -> Arc<Slot> {
+        Arc::new(Slot { card: Mutex::new(card), own: Vec::new() })
+    }
+
+    fn put(&self, card: Card) {
+        *self.card.lock().expect("no test panicked with it") = card;
+    }
+}
+
+impl Provision for Slot {
+    fn own(&self, _: u32) -> Vec<Entry> {
+        self.own.clone()
+    }
+
+    fn card(&self, _: u32, _: Instant) -> Card {
+        self.card.lock().expect("no test panicked with it").clone()
+    }
+}
+
+fn card(entries: &[Entry]) -> Card {
+    Card::Present(encode_card(entries).expect("plain values").into())
+}
+
+fn world_with_slot(slot: &Arc<Slot>) -> World {
+    let mut world = world_with(|config| config.provision = Some(slot.clone()));
+    world.set_bootstrap_server(Some(Setup::default().bootstrap_server()));
+    world
+}
+
+fn bootstraps(world: &World) -> u64 {
+    world.bootstrap_server().map_or(0, |server| server.counters().requests)
+}
+
+fn registrations(world: &World) -> u64 {
+    world.ems().map_or(0, |ems| ems.counters().registrations)
+}
+
+// ----- factory ------------------------------------------------------------------------------------
+
+#[test]
+fn a_meter_with_an_account_from_the_factory_registers_at_once() {
+    let slot = Arc::new(Slot { own: account_entries(), ..Slot::default() });
+    let mut world = world_with_slot(&slot);
+    registered_soon(&mut world);
+    assert_eq!((bootstraps(&world), registrations(&world)), (0, 1));
+    assert_eq!(latencies(&world, Stage::Onboarding), [Duration::ZERO]);
+}
+
+// ----- smartcard ----------------------------------------------------------------------------------
+
+#[test]
+fn a_card_comes_before_everything_else() {
+    let mut world = world_with_slot(&Slot::with(card(&account_entries())));
+    registered_soon(&mut world);
+    assert_eq!((bootstraps(&world), registrations(&world)), (0, 1));
+    // The account of the Bootstrap-Server is not the card's, and stays.
+    assert!(world.meter(0).client().has_bootstrap_account());
+}
+
+#[test]
+fn without_a_card_the_next_way_is_taken() {
+    let mut world = world_with_slot(&Slot::with(Card::Absent));
+    registered_soon(&mut world);
+    assert_eq!(bootstraps(&world), 1);
+}
+
+#[test]
+fn a_card_that_is_no_use_is_counted_once_and_the_next_way_is_taken() {
+    let half: Vec<Entry> = account_entries().into_iter().filter(|entry| entry.path.ids()[0] == 1).collect();
+    let useless = [
+        (Card::Unreadable, FailureKind::CardUnreadable),
+        (Card::Present([1, 2, 3].into()), FailureKind::CardInconsistent),
+        (Card::Present([].into()), FailureKind::CardInconsistent),
+        (card(&half), FailureKind::CardInconsistent),
+    ];
+    for (card, failure) in useless {
+        let mut world = world_with_slot(&Slot::with(card));
+        registered_soon(&mut world);
+        // Updates look at it again, and see nothing new.
+        world.run_to(Instant::from_secs(1_000));
+        assert_eq!((bootstraps(&world), failures(&world, failure)), (1, 1), "{failure:?}");
+        assert!(all_registered(&world));
+    }
+}
+
+#[test]
+fn another_card_is_seen_at_the_next_update() {
+    let slot = Slot::with(card(&account_entries()));
+    let mut world = world_with_slot(&slot);
+    registered_soon(&mut world);
+    let mut other = account_entries();
+    for entry in &mut other {
+        if matches!(*entry.path.ids(), [0, _, 10] | [1, _, 0]) {
+            entry.value = Value::Integer(202);
+        }
+    }
+    slot.put(card(&other));
+    world.run_to(Instant::from_secs(149));
+    assert_eq!(registrations(&world), 1);
+    // Half of the lifetime of 300 s.
+    world.run_to(Instant::from_secs(151));
+    assert_eq!(registrations(&world), 2);
+    registered_soon(&mut world);
+    let tree = world.meter(0).client().tree();
+    assert_eq!(tree.get(Path::resource(1, 1, 0)), Some(&Value::Integer(202)));
+    assert_eq!(bootstraps(&world), 0);
+}
+
+#[test]
+fn a_card_taken_out_or_broken_leaves_the_meter_what_it_has() {
+    for (gone, failures_expected) in [(Card::Absent, 0), (Card::Unreadable, 1)] {
+        let slot = Slot::with(card(&account_entries()));
+        let mut world = world_with_slot(&slot);
+        registered_soon(&mut world);
+        slot.put(gone);
+        world.run_to(Instant::from_secs(1_000));
+        assert!(all_registered(&world));
+        assert_eq!((registrations(&world), bootstraps(&world)), (1, 0));
+        assert_eq!(failures(&world, FailureKind::CardUnreadable), failures_expected);
+    }
+}
+
+#[test]
+fn a_card_that_comes_while_registering_fails_is_taken() {
+    let slot = Arc::new(Slot { own: account_entries(), ..Slot::default() });
+    let mut world = world_with_slot(&slot);
+    world.set_ems(None);
+    // The Register at 0 is given up within 93 s, the next follows 60 s later.
+    world.run_to(Instant::from_secs(100));
+    slot.put(card(&account_entries()));
+    world.set_ems(Some(Setup::default().ems()));
+    assert!(world.run_until(Instant::from_secs(200), all_registered));
+    balanced(&world);
+}
+
+// ----- server-initiated, the way of 1.0 -----------------------------------------------------------
+
+fn with_factory_account(config: &mut client::Config) {
+    let mut factory = Vec::clone(&config.factory);
+    factory.extend(account_entries());
+    config.factory = Arc::new(factory);
+}
+
+#[test]
+fn a_bootstrap_server_may_start_unasked_where_the_meter_listens() {
+    let mut world = world_with(|config| {
+        config.version = Version::V1_0;
+        config.bootstrap.server_initiated = true;
+        with_factory_account(config);
+    });
+    registered_soon(&mut world);
+    let mut server = Player::new(World::BOOTSTRAP);
+    world.run_to(Instant::from_secs(10));
+    assert_eq!(server.code(&mut world, request(Code::DELETE, "/")), Code::DELETED);
+    assert_eq!(world.count(MeterState::Bootstrapping), 1);
+    let entries = account_entries();
+    server.code(&mut world, write_object(0, &entries));
+    server.code(&mut world, write_object(1, &entries));
+    assert_eq!(server.code(&mut world, finish()), Code::CHANGED);
+    registered_soon(&mut world);
+    assert_eq!(registrations(&world), 2);
+    assert_eq!(latencies(&world, Stage::Bootstrap), [Duration::ZERO]);
+}
+
+#[test]
+fn a_meter_that_does_not_listen_takes_it_for_noise() {
+    let mut world = world_with(with_factory_account);
+    registered_soon(&mut world);
+    world.inject_to_meter(0, World::BOOTSTRAP, &[0x40, Code::DELETE.0, 0, 1]);
+    world.run_to(Instant::from_secs(10));
+    assert!(all_registered(&world));
+    assert!(world.meter(0).client().tree().has_instance(1, 1));
+}
+
+#[test]
+fn a_bootstrap_server_that_falls_silent_changes_nothing() {
+    let mut world = world_with(|config| {
+        config.bootstrap.server_initiated = true;
+        with_factory_account(config);
+    });
+    registered_soon(&mut world);
+    let mut server = Player::new(World::BOOTSTRAP);
+    assert_eq!(server.code(&mut world, request(Code::DELETE, "/")), Code::DELETED);
+    // The registration is kept up meanwhile: lifetime 300 s, the wait for Finish 247 s.
+    world.run_to(Instant::from_secs(1_000));
+    assert_eq!(failures(&world, FailureKind::BootstrapNoFinish), 1);
+    assert!(all_registered(&world));
+    let ems = world.ems().map(|ems| ems.counters()).expect("it is there");
+    assert_eq!((ems.registrations, ems.expired), (1, 0));
+    balanced(&world);
+}
+
+#[test]
+fn a_meter_that_leaves_in_the_middle_of_it_takes_its_registration_back() {
+    let mut world = world_with(|config| {
+        config.bootstrap.server_initiated = true;
+        with_factory_account(config);
+    });
+    registered_soon(&mut world);
+    let mut server = Player::new(World::BOOTSTRAP);
+    server.code(&mut world, request(Code::DELETE, "/"));
+    world.shutdown();
+    world.run_to(Instant::from_secs(5));
+    assert_eq!(world.count(MeterState::Deregistered), 1);
+    balanced(&world);
+}
+
+// ----- the Bootstrap-Server Account ---------------------------------------------------------------
+
+#[test]
+fn a_bootstrap_account_with_a_timeout_is_gone_after_it() {
+    let timeout = Duration::from_secs(40);
+    let mut world = world_with(|config| {
+        let mut factory = Vec::clone(&config.factory);
+        factory.push(Entry::new(Path::resource(0, 0, 12), Value::Integer(timeout.as_secs() as i64)));
+        config.factory = Arc::new(factory);
+    });
+    world.set_bootstrap_server(Some(Setup::default().bootstrap_server()));
+    registered_soon(&mut world);
+    let has = |world: &World| world.meter(0).client().has_bootstrap_account();
+    world.run_to(Instant::from_secs(39));
+    assert!(has(&world));
+    world.run_to(Instant::from_secs(41));
+    assert!(!has(&world) && all_registered(&world));
+    // Now nothing leads back to the Bootstrap-Server.
+    world.set_ems(None);
+    assert!(world.run_until(Instant::from_secs(5_000), |world| world.count(MeterState::Failed) == 1));
+    assert_eq!(bootstraps(&world), 1);
+    balanced(&world);
+}
+
+#[test]
+fn a_bootstrap_server_that_does_not_come_back_is_not_forgotten() {
+    // The purge is for after a Finish only.
+    let mut world = world_with(|config| {
+        let mut factory = Vec::clone(&config.factory);
+        factory.push(Entry::new(Path::resource(0, 0, 12), Value::Integer(1)));
+        config.factory = Arc::new(factory);
+    });
+    let mut server = Player::new(World::BOOTSTRAP);
+    server.serve(&mut world, Message::response(Code::CHANGED));
+    world.run_to(Instant::from_secs(500));
+    assert!(world.meter(0).client().has_bootstrap_account());
+}
