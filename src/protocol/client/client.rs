@@ -9,7 +9,7 @@ use super::account;
 use super::bootstrap::{Farewell, Fingerprint, Session};
 use super::config::Config;
 use super::event::{Event, Failure, Fate, Link, Output, Reason, RequestKind, State};
-use super::register::{Phase, Registration};
+use super::register::Registration;
 use crate::base::{Instant, Rng, Seed};
 use crate::protocol::coap::{self, Exchange, Noise};
 use crate::protocol::lwm2m::Tree;
@@ -42,6 +42,8 @@ pub struct Client {
     pub(super) onboarded: bool,
     /// The device was asked to leave.
     pub(super) leaving: bool,
+    /// It has left a server, in whatever way the De-register ended.
+    pub(super) departed: bool,
     pub(super) bootstrap: Option<Box<Session>>,
     pub(super) farewell: Option<Box<Farewell>>,
     /// One for each LwM2M server the device registers with.
@@ -70,6 +72,7 @@ impl Client {
             card: Fingerprint::default(),
             onboarded: false,
             leaving: false,
+            departed: false,
             bootstrap: None,
             farewell: None,
             registrations: SmallVec::new(),
@@ -122,21 +125,12 @@ impl Client {
             return;
         }
         self.leaving = true;
-        if self.bootstrap_under_way() && !self.registrations.is_empty() {
-            // There is something to take back, so no bootstrap now.
-            self.break_off_session();
-            self.wake = None;
-            self.show_registrations();
+        if matches!(self.state, State::Deregistered | State::Stopped | State::Failed) {
+            return;
         }
-        match self.state {
-            // Nobody knows the device yet or any more: nothing to take back.
-            State::Off | State::HoldOff | State::BootstrapBackoff | State::RegistrationBackoff => self.stop(),
-            // The answer may still come, and then there is something to take back.
-            State::Registering | State::Updating if self.in_flight().next().is_some() => {}
-            State::Registered => self.servers().into_iter().for_each(|server| self.deregister(server, now)),
-            State::Bootstrapping | State::Registering | State::Updating => self.stop(),
-            State::Deregistering | State::Deregistered | State::Stopped | State::Failed => {}
-        }
+        self.wake = None;
+        self.break_off_session();
+        self.leave_servers(now);
     }
 
     /// Stops the device where it stands; requests on their way are abandoned.
@@ -159,7 +153,7 @@ impl Client {
     pub fn handle_opened(&mut self, link: Link, now: Instant) {
         match link {
             Link::Bootstrap => self.bootstrap_opened(now),
-            Link::Server(server) => self.register(server, now),
+            Link::Server(server) => self.server_opened(server, now),
             Link::Package => {}
         }
         self.drain(link, now);
@@ -171,16 +165,8 @@ impl Client {
             Link::Bootstrap => self.bootstrap_failed(Failure::Unreachable, now),
             Link::Package => {}
             Link::Server(server) => {
-                let Some(registration) = self.registration(server) else { return };
-                match registration.phase {
-                    Phase::Connecting => self.registration_failed(server, Failure::Unreachable, now),
-                    _ if registration.exchange.in_flight() > 0 => {
-                        registration.exchange.abandon_all();
-                        self.drain(link, now);
-                    }
-                    // An answer to the server could not be sent: it will ask again, and knows the device.
-                    _ => self.tell(Event::Failed(Failure::Unreachable)),
-                }
+                self.server_unreachable(server, now);
+                self.drain(link, now);
             }
         }
     }
@@ -223,10 +209,15 @@ impl Client {
                 (None, _) => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
             },
             Link::Package => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
-            Link::Server(server) => match self.registration(server) {
-                Some(registration) => registration.exchange.handle_input(datagram, now),
-                None => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
-            },
+            Link::Server(server) => {
+                match self.registrations.iter_mut().find(|r| r.account.short_server_id == server) {
+                    Some(registration) if registration.is_asleep(&self.config.transmission, now) => {
+                        return self.tell(Event::Asleep);
+                    }
+                    Some(registration) => registration.exchange.handle_input(datagram, now),
+                    None => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
+                }
+            }
         }
         self.drain(link, now);
     }
@@ -253,7 +244,10 @@ impl Client {
         for server in self.servers() {
             let Some(registration) = self.registration(server) else { continue };
             registration.exchange.handle_timeout(now);
-            if let Some(due) = registration.deadline().filter(|&due| due <= now) {
+            // What the message layer has to say comes first: it may be what the deadline is waiting for.
+            self.drain(Link::Server(server), now);
+            let due = self.registration(server).and_then(|registration| registration.deadline());
+            if let Some((due, _)) = due.filter(|(due, _)| *due <= now) {
                 self.registration_due(server, due, now);
             }
             self.drain(Link::Server(server), now);
@@ -283,12 +277,7 @@ impl Client {
             .as_ref()
             .and_then(|session| earliest(session.due(), exchange_timeout(&session.exchange)));
         let registrations = self.registrations.iter().filter_map(|registration| {
-            let reason = match registration.phase {
-                Phase::Registered(_) => Reason::Update,
-                _ => Reason::RegistrationRetry,
-            };
-            let own = registration.deadline().map(|at| (at, reason));
-            earliest(own, exchange_timeout(&registration.exchange))
+            earliest(registration.deadline(), exchange_timeout(&registration.exchange))
         });
         let own = earliest(earliest(wake, farewell), earliest(bootstrap, purge));
         registrations.fold(own, |all, one| earliest(all, Some(one)))
@@ -314,19 +303,6 @@ impl Client {
         }
     }
 
-    /// The registration with the server of this Short Server ID.
-    pub(super) fn registration(&mut self, server: u16) -> Option<&mut Registration> {
-        let mut registrations = self.registrations.iter_mut();
-        registrations
-            .find(|registration| registration.account.short_server_id == server)
-            .map(|found| &mut **found)
-    }
-
-    /// The Short Server IDs of all registrations.
-    pub(super) fn servers(&self) -> SmallVec<[u16; 4]> {
-        self.registrations.iter().map(|registration| registration.account.short_server_id).collect()
-    }
-
     fn exchange_event(&mut self, link: Link, event: coap::Event, now: Instant) {
         match (event, link) {
             (coap::Event::Request(received), Link::Bootstrap) => self.bootstrap_command(received, now),
@@ -336,12 +312,12 @@ impl Client {
             (coap::Event::Response { message, .. }, Link::Bootstrap) => {
                 self.bootstrap_answered(&message, now)
             }
-            (coap::Event::Response { message, .. }, Link::Server(server)) => {
-                self.server_answered(server, &message, now);
+            (coap::Event::Response { handle, message, .. }, Link::Server(server)) => {
+                self.server_answered(server, handle, &message, now);
             }
             (coap::Event::Failed { why, .. }, Link::Bootstrap) => self.bootstrap_request_failed(why, now),
-            (coap::Event::Failed { why, .. }, Link::Server(server)) => {
-                self.server_request_failed(server, why, now);
+            (coap::Event::Failed { handle, why }, Link::Server(server)) => {
+                self.server_request_failed(server, handle, why, now);
             }
             (
                 coap::Event::Request(_) | coap::Event::Response { .. } | coap::Event::Failed { .. },
@@ -371,47 +347,11 @@ impl Client {
         }
     }
 
-    /// Forgets all registrations. What their exchanges have yet to send goes out; requests on their way
-    /// are abandoned.
-    pub(super) fn end_registrations(&mut self, now: Instant) {
-        self.servers().into_iter().for_each(|server| self.drain(Link::Server(server), now));
-        for registration in std::mem::take(&mut self.registrations) {
-            if let Some(kind) = registration.phase.request() {
-                self.tell(Event::Request { kind, fate: Fate::Abandoned });
-            }
-        }
-    }
-
-    /// A bootstrap is over that changed nothing: the device is again what its registrations make it.
-    pub(super) fn show_registrations(&mut self) {
-        let states = self.registrations.iter().map(|registration| match registration.phase {
-            Phase::Registered(_) => State::Registered,
-            Phase::Updating(_) => State::Updating,
-            Phase::Connecting | Phase::Registering(_) => State::Registering,
-            Phase::Waiting(_) => State::RegistrationBackoff,
-            Phase::Deregistering(_) => State::Deregistering,
-        });
-        const BEST: [State; 4] =
-            [State::Registered, State::Updating, State::Registering, State::RegistrationBackoff];
-        let states: SmallVec<[State; 4]> = states.collect();
-        let best = BEST.into_iter().find(|state| states.contains(state)).or(states.first().copied());
-        if let Some(state) = best {
-            self.enter(state);
-        }
-    }
-
     pub(super) fn child_rng(&mut self) -> Rng {
         Seed(self.rng.next_u64()).rng()
     }
 
-    /// While a bootstrap runs or is about to, that is what the device shows, whatever becomes of
-    /// registrations it still has.
     pub(super) fn enter(&mut self, state: State) {
-        let bootstrapping =
-            matches!(state, State::HoldOff | State::Bootstrapping | State::BootstrapBackoff | State::Stopped);
-        if self.bootstrap_under_way() && !bootstrapping {
-            return;
-        }
         let from = std::mem::replace(&mut self.state, state);
         if from != state {
             self.tell(Event::State { from, to: state });

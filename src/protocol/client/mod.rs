@@ -35,8 +35,11 @@ mod register;
 mod report;
 
 pub use account::{Credentials, ServerAccount, bootstrap_account, server_account};
-pub use bootstrap::{BootstrapPolicy, BootstrapRetry, Card, CardError, NoFinish, decode_card, encode_card};
+pub use bootstrap::{BootstrapPolicy, Card, CardError, NoFinish, decode_card, encode_card};
 pub use client::Client;
 pub use config::{Backoff, Config, Device, Provision};
 pub use event::{Event, Failure, Fate, Link, Operation, Output, Reason, RequestKind, Stage, State};
-pub use register::RegistrationPolicy;
+pub use register::{
+    Behaviour, BootstrapLimit, BootstrapRetry, OnUpdate, Order, ParseBehaviourError, ParseUpdateTimingError,
+    Patience, Refusal, RegistrationPolicy, Retries, Row, UpdateTiming, UsedUp,
+};

@@ -3,7 +3,7 @@
 use super::player::Player;
 use super::*;
 use crate::metrics::{RequestFate, RequestKind};
-use crate::protocol::client::{BootstrapRetry, NoFinish, ServerAccount, server_account};
+use crate::protocol::client::{Behaviour, NoFinish, ServerAccount, server_account};
 use crate::protocol::coap::{Code, Message};
 use crate::protocol::content;
 
@@ -113,14 +113,14 @@ fn formats_are_named_one_after_the_other_and_then_none() {
 }
 
 #[test]
-fn a_format_that_is_refused_without_a_word_is_dropped_where_the_policy_says_so() {
-    for drop_refused_format in [true, false] {
-        let mut world = world_with(|config| config.bootstrap.drop_refused_format = drop_refused_format);
+fn a_format_that_is_refused_without_a_word_is_dropped_by_anjay() {
+    for (behaviour, asks_again) in [(Behaviour::Anjay, true), (Behaviour::Spec, false)] {
+        let mut world = world_with(|config| config.registration.behaviour = behaviour);
         let mut server = Player::new(World::BOOTSTRAP);
         let first = server.serve(&mut world, Message::response(Code::BAD_REQUEST));
         assert_eq!(first.query("pct"), Some("112"));
         let again = server.try_hear(&mut world, Duration::from_secs(5));
-        assert_eq!(again.is_some(), drop_refused_format);
+        assert_eq!(again.is_some(), asks_again);
         assert!(again.is_none_or(|again| again.message.query("pct").is_none()));
     }
 }
@@ -311,40 +311,48 @@ fn writes_take_what_servers_send_and_refuse_what_cannot_be() {
 
 #[test]
 fn the_wait_for_finish_is_for_each_command_or_in_all() {
+    let span = Duration::from_secs;
     let spans = [
-        (NoFinish::PerCommand(None), 200 + 247),
-        (NoFinish::PerCommand(Some(Duration::from_secs(210))), 200 + 210),
-        (NoFinish::Total(None), 247),
-        (NoFinish::Total(Some(Duration::from_secs(205))), 205),
+        (None, Behaviour::Spec, 80 + 247),
+        (None, Behaviour::Leshan, 93),
+        (None, Behaviour::Zephyr, 247),
+        (Some(NoFinish::PerCommand(span(90))), Behaviour::Leshan, 80 + 90),
+        (Some(NoFinish::Total(span(85))), Behaviour::Spec, 85),
     ];
-    for (no_finish, seconds) in spans {
-        let mut world = world_with(|config| config.bootstrap.no_finish = no_finish);
+    for (no_finish, behaviour, seconds) in spans {
+        let mut world = world_with(|config| {
+            config.bootstrap.no_finish = no_finish;
+            config.registration.behaviour = behaviour;
+        });
         let mut server = begun(&mut world);
-        world.run_to(Instant::from_secs(200));
+        world.run_to(Instant::from_secs(80));
         assert_eq!(server.code(&mut world, request(Code::DELETE, "/")), Code::DELETED);
         let failed = |world: &World| failures(world, FailureKind::BootstrapNoFinish) == 1;
         assert!(world.run_until(Instant::from_secs(1_000), failed));
-        assert_eq!(world.now(), Instant::from_secs(seconds), "{no_finish:?}");
+        assert_eq!(world.now(), Instant::from_secs(seconds), "{no_finish:?} {behaviour}");
         balanced(&world);
     }
 }
 
 #[test]
 fn after_a_failure_every_kind_of_client_waits_in_its_own_way() {
-    let refused = |retry| {
-        let mut world = world_with(|config| config.bootstrap.retry = retry);
+    let refused = |behaviour| {
+        let mut world = world_with(|config| config.registration.behaviour = behaviour);
+        world.set_ems(None);
         let mut server = Player::new(World::BOOTSTRAP);
-        server.serve(&mut world, Message::response(Code::BAD_REQUEST));
+        let requests = if behaviour == Behaviour::Anjay { 2 } else { 1 };
+        for _ in 0..requests {
+            server.serve(&mut world, Message::response(Code::BAD_REQUEST));
+        }
         let again = server.try_hear(&mut world, Duration::from_secs(2_000));
         (again.is_some(), world.now().since_origin().as_secs(), world.count(MeterState::Failed))
     };
-    assert_eq!(refused(BootstrapRetry::Every(Duration::from_secs(600))), (true, 600, 0));
-    assert_eq!(refused(BootstrapRetry::Never).2, 1);
-    let on_silence = BootstrapRetry::OnSilence { first: Duration::from_secs(1), tries: 2 };
-    assert_eq!(refused(on_silence).2, 1);
-    let mut world = world_with(|config| config.bootstrap.retry = on_silence);
+    assert_eq!(refused(Behaviour::Leshan), (true, 600, 0));
+    assert_eq!(refused(Behaviour::Anjay).2, 1);
+    assert_eq!(refused(Behaviour::Zephyr).2, 1);
+    let mut world = world_with(|config| config.registration.behaviour = Behaviour::Zephyr);
     assert!(world.run_until(Instant::from_secs(1_000), |world| world.count(MeterState::Failed) == 1));
-    assert_eq!(sent(&world, RequestKind::BootstrapRequest), 3);
+    assert_eq!(sent(&world, RequestKind::BootstrapRequest), 6);
     balanced(&world);
 }
 

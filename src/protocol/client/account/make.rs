@@ -159,7 +159,7 @@ pub fn server_account(account: &ServerAccount) -> Vec<Entry> {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{bootstrap_account_complete, consistent, first_server};
+    use super::super::{bootstrap_account_complete, consistent, servers};
     use super::*;
     use crate::protocol::lwm2m::{Tree, objects};
 
@@ -199,7 +199,7 @@ mod tests {
             }
             let tree = Tree::new(Arc::new(entries));
             assert!(consistent(&tree));
-            assert_eq!(first_server(&tree).map(|account| account.short_server_id), Some(101));
+            assert_eq!(servers(&tree)[0].short_server_id, 101);
         }
     }
 

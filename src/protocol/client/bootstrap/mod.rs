@@ -29,7 +29,7 @@ mod sequence;
 mod session;
 
 pub use card::{Card, CardError, decode_card, encode_card};
-pub use policy::{BootstrapPolicy, BootstrapRetry, NoFinish};
+pub use policy::{BootstrapPolicy, NoFinish};
 
 pub(super) use card::Fingerprint;
 pub(super) use session::{Farewell, Session};
@@ -37,7 +37,7 @@ pub(super) use session::{Farewell, Session};
 use super::account;
 use super::client::Client;
 use super::event::{Event, Failure, Fate, Link, Operation, Output, RequestKind, Stage, State};
-use super::register::ended;
+use super::register::{BootstrapRetry, ended};
 use crate::base::Instant;
 use crate::protocol::coap::{self, Code, Exchange, Message};
 use crate::protocol::lwm2m::Version;
@@ -152,8 +152,8 @@ impl Client {
         });
         self.purge = account::bootstrap_account_timeout(&self.tree).map(|timeout| now + timeout);
         self.tell(Event::Completed { stage: Stage::Bootstrap, since: self.bootstrap_due });
-        self.end_registrations(now);
-        self.connect_server(now);
+        self.end_registrations();
+        self.connect_servers(now);
     }
 
     /// The device's own request will not be answered.
@@ -199,30 +199,33 @@ impl Client {
         if self.leaving {
             return self.stop();
         }
-        if !self.registrations.is_empty() {
+        if self.registrations.iter().any(|registration| registration.phase.is_up()) {
             self.show_registrations();
-        } else if account::first_server(&self.tree).is_some() {
+        } else if account::any_server(&self.tree) {
             // What was there before may still be good.
             self.bootstrap_failures = self.bootstrap_failures.saturating_add(1);
-            self.connect_server(now);
+            self.end_registrations();
+            self.connect_servers(now);
         } else {
             self.retry_bootstrap(failure, now);
         }
     }
 
-    /// There is nothing but the Bootstrap-Server to turn to: again later, or never, by policy.
+    /// There is nothing but the Bootstrap-Server to turn to: again later, or never, by behaviour.
     fn retry_bootstrap(&mut self, failure: Failure, now: Instant) {
-        let failures = self.bootstrap_failures.saturating_add(1);
-        let silent = matches!(failure, Failure::TimedOut(_) | Failure::NoFinish);
-        let wait = match self.config.bootstrap.retry {
-            BootstrapRetry::Backoff => return self.back_off(now),
-            BootstrapRetry::Every(wait) => wait,
-            BootstrapRetry::OnSilence { first, tries } if silent && failures <= tries => {
-                first.saturating_mul(1 << (failures - 1).min(31))
-            }
-            BootstrapRetry::OnSilence { .. } | BootstrapRetry::Never => return self.enter(State::Failed),
+        let row = self.config.registration.behaviour.row();
+        let retry = match failure {
+            Failure::Refused(..) => row.bootstrap_refused,
+            _ => row.bootstrap_timeout,
         };
-        self.bootstrap_failures = failures;
+        let wait = match retry {
+            BootstrapRetry::Policy => return self.back_off(now),
+            BootstrapRetry::Fixed(wait) => Some(wait),
+            BootstrapRetry::Waits(waits) => waits.get(usize::from(self.bootstrap_failures)).copied(),
+            BootstrapRetry::Abort => None,
+        };
+        let Some(wait) = wait else { return self.enter(State::Failed) };
+        self.bootstrap_failures = self.bootstrap_failures.saturating_add(1);
         self.wake = Some(now + wait);
         self.enter(State::BootstrapBackoff);
     }
@@ -231,9 +234,6 @@ impl Client {
     /// registration succeeds, so that a server that hands out what leads nowhere is not asked for it all
     /// the time.
     pub(super) fn back_off(&mut self, now: Instant) {
-        if self.bootstrap_under_way() {
-            return;
-        }
         self.bootstrap_failures = self.bootstrap_failures.saturating_add(1);
         let unit = self.rng.unit();
         let wait = self.config.bootstrap.backoff.wait(self.bootstrap_failures.into(), unit);
@@ -296,7 +296,7 @@ impl Client {
 
     /// /3/0/5 was executed, and answered: the device is as it left the factory, and starts anew.
     pub(super) fn factory_reset(&mut self, now: Instant) {
-        self.end_registrations(now);
+        self.end_registrations();
         self.break_off_session();
         self.wake = None;
         self.purge = None;

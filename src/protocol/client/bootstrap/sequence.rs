@@ -23,9 +23,9 @@ impl Client {
     /// Goes through the sequence from its start.
     pub(in crate::protocol::client) fn decide(&mut self, due: Instant, now: Instant) {
         self.look_at_card(now);
-        if account::first_server(&self.tree).is_some() {
+        if account::any_server(&self.tree) {
             self.listen();
-            self.connect_server(due);
+            self.connect_servers(due);
         } else {
             self.need_bootstrap(due, now);
         }
@@ -55,11 +55,11 @@ impl Client {
     /// one, with accounts that the device now registers with from the start. The servers it was registered
     /// with are not told: like after any bootstrap, they learn it from a new Register, or by expiry.
     pub(in crate::protocol::client) fn card_exchanged(&mut self, now: Instant) -> bool {
-        if self.bootstrap_under_way() || !self.look_at_card(now) {
+        if self.bootstrap_under_way() || self.leaving || !self.look_at_card(now) {
             return false;
         }
-        self.end_registrations(now);
-        self.connect_server(now);
+        self.end_registrations();
+        self.connect_servers(now);
         true
     }
 

@@ -1,12 +1,11 @@
 //! One session with the Bootstrap-Server, and what is kept after it.
 
-use std::time::Duration;
-
 use super::policy::NoFinish;
 use crate::base::Instant;
 use crate::protocol::client::account;
 use crate::protocol::client::config::Config;
 use crate::protocol::client::event::{Reason, RequestKind};
+use crate::protocol::client::register::{BootstrapLimit, Patience};
 use crate::protocol::coap::{Code, ContentFormat, Exchange, Message};
 use crate::protocol::lwm2m::{Tree, Version};
 
@@ -112,9 +111,10 @@ impl Session {
         if self.preferred_format(config).is_none() {
             return false;
         }
+        let row = config.registration.behaviour.row();
         match code {
             Code::UNSUPPORTED_CONTENT_FORMAT => self.format += 1,
-            Code(code) if code >> 5 == 4 && config.bootstrap.drop_refused_format => self.format = u8::MAX,
+            Code(code) if code >> 5 == 4 && row.drops_refused_format => self.format = u8::MAX,
             _ => return false,
         }
         true
@@ -122,11 +122,9 @@ impl Session {
 
     /// The Bootstrap-Server gave a sign of life.
     pub(super) fn heard(&mut self, config: &Config, now: Instant) {
-        let span = |span: Option<Duration>| span.unwrap_or_else(|| config.transmission.exchange_lifetime());
-        self.deadline = match config.bootstrap.no_finish {
+        self.deadline = match no_finish(config) {
             NoFinish::Total(_) if self.deadline < Instant::FAR && !self.pausing => self.deadline,
-            NoFinish::PerCommand(each) => now + span(each),
-            NoFinish::Total(total) => now + span(total),
+            NoFinish::PerCommand(span) | NoFinish::Total(span) => now + span,
         };
         self.pausing = false;
     }
@@ -136,6 +134,19 @@ impl Session {
         let reason = if self.pausing { Reason::BootstrapRetry } else { Reason::NoFinish };
         (self.deadline < Instant::FAR).then_some((self.deadline, reason))
     }
+}
+
+/// How long the device waits for Finish: by its policy, else by its behaviour.
+fn no_finish(config: &Config) -> NoFinish {
+    let row = config.registration.behaviour.row();
+    let span = || match row.bootstrap_patience {
+        Patience::ExchangeLifetime => config.transmission.exchange_lifetime(),
+        Patience::MaxTransmitWait => config.transmission.max_transmit_wait(),
+    };
+    config.bootstrap.no_finish.unwrap_or_else(|| match row.bootstrap_limit {
+        BootstrapLimit::PerCommand => NoFinish::PerCommand(span()),
+        BootstrapLimit::Total => NoFinish::Total(span()),
+    })
 }
 
 /// The format a Pack is asked for in: what the device likes best of those a Pack can come in, else SenML

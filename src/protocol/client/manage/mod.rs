@@ -167,7 +167,12 @@ impl Client {
         match registration.phase {
             Phase::Registered(_) | Phase::Updating(_) | Phase::Deregistering(_) => {}
             // LwM2M Core §6.2.1: until Register is answered, requests of the server are ignored.
-            Phase::Connecting | Phase::Registering(_) | Phase::Waiting(_) => {
+            Phase::Pending
+            | Phase::Connecting
+            | Phase::Registering(_)
+            | Phase::Waiting(_)
+            | Phase::Disabled(_)
+            | Phase::Failed => {
                 return registration.exchange.ignore(received);
             }
         }
