@@ -97,7 +97,7 @@ pub enum Operation {
     Write,
     /// DELETE.
     Delete,
-    /// POST /bs.
+    /// POST /bs, or PUT.
     Finish,
 }
 

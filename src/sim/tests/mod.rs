@@ -5,6 +5,7 @@
 
 mod bad_luck;
 mod bootstrapping;
+mod capture;
 mod dry_run;
 mod hostile;
 mod onboarding;

@@ -9,6 +9,7 @@ use super::player::Player;
 use super::*;
 use crate::protocol::client::{Card, Provision, encode_card};
 use crate::protocol::coap::{Code, Message};
+use crate::protocol::server::Initiative;
 
 /// A card slot that a test puts cards into.
 #[derive(Debug, Default)]
@@ -261,4 +262,41 @@ fn a_bootstrap_server_that_does_not_come_back_is_not_forgotten() {
     server.serve(&mut world, Message::response(Code::CHANGED));
     world.run_to(Instant::from_secs(500));
     assert!(world.meter(0).client().has_bootstrap_account());
+}
+
+// ----- against our own Bootstrap-Server ------------------------------------------------------------
+
+#[test]
+fn meters_take_packs_in_every_format() {
+    let formats = [ContentFormat::SENML_CBOR, ContentFormat::SENML_JSON, ContentFormat::LWM2M_CBOR];
+    for format in formats {
+        let mut world = world_with(|config| {
+            config.bootstrap.pack = true;
+            config.bootstrap.formats = vec![format];
+        });
+        world.set_bootstrap_server(Some(Setup::default().bootstrap_server()));
+        registered_soon(&mut world);
+        let counters = world.bootstrap_server().map(|server| server.counters()).expect("it is there");
+        assert_eq!((counters.packs, counters.requests, counters.writes), (1, 0, 0), "{format:?}");
+        // Here a Pack takes one round trip, and the account is the one that Writes would have made.
+        let tree = world.meter(0).client().tree();
+        assert_eq!(tree.get(Path::resource(1, 0, 0)), Some(&Value::Integer(101)), "{format:?}");
+    }
+}
+
+#[test]
+fn our_bootstrap_server_takes_the_initiative() {
+    let mut world = world_with(|config| {
+        config.version = Version::V1_0;
+        config.bootstrap.server_initiated = true;
+    });
+    let setup = Setup { format: None, version: Version::V1_0, ..Setup::default() };
+    let initiative = Initiative { after: Duration::from_secs(60), rate: "1/s".parse().expect("a rate") };
+    let config = BootstrapConfig { initiative: Some(initiative), ..setup.bootstrap_config() };
+    world.set_bootstrap_server(Some(BootstrapServer::new(config, Seed(1))));
+    registered_soon(&mut world);
+    assert!(world.run_until(Instant::from_secs(70), |world| registrations(world) == 2));
+    registered_soon(&mut world);
+    let counters = world.bootstrap_server().map(|server| server.counters()).expect("it is there");
+    assert_eq!((counters.requests, counters.initiated, counters.finished), (1, 1, 2));
 }

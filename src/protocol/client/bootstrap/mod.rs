@@ -307,3 +307,6 @@ impl Client {
         self.decide(now, now);
     }
 }
+
+#[cfg(test)]
+mod tests;
