@@ -129,6 +129,7 @@ impl Client {
             return;
         }
         self.wake = None;
+        self.purge = None;
         self.break_off_session();
         self.leave_servers(now);
     }
@@ -162,7 +163,11 @@ impl Client {
     /// The link that was asked for cannot be opened, or turned out to lead nowhere.
     pub fn handle_open_failed(&mut self, link: Link, now: Instant) {
         match link {
-            Link::Bootstrap => self.bootstrap_failed(Failure::Unreachable, now),
+            Link::Bootstrap if self.bootstrap.is_some() => {
+                self.bootstrap_failed(Failure::Unreachable, now);
+            }
+            // It was to listen on, or to repeat the answer to Finish: nothing waits for it.
+            Link::Bootstrap => self.tell(Event::Failed(Failure::Unreachable)),
             Link::Package => {}
             Link::Server(server) => {
                 self.server_unreachable(server, now);

@@ -79,6 +79,30 @@ fn a_card_comes_before_everything_else() {
 }
 
 #[test]
+fn a_card_may_bring_a_bootstrap_server_or_take_its_place() {
+    let uri_of_own = |world: &World| {
+        let tree = world.meter(0).client().tree();
+        tree.get(Path::resource(0, 0, 0)).and_then(Value::as_str).map(str::to_owned)
+    };
+    let mut both = account_entries();
+    both.extend(client::bootstrap_account("coap://127.0.0.9", Duration::ZERO));
+    let mut world = world_with_slot(&Slot::with(card(&both)));
+    registered_soon(&mut world);
+    assert_eq!(uri_of_own(&world).as_deref(), Some("coap://127.0.0.9"));
+
+    let in_its_place: Vec<Entry> = account_entries()
+        .into_iter()
+        .map(|Entry { path, value }| {
+            let ids = path.ids();
+            Entry::new(Path::resource(ids[0], if ids[0] == 0 { 0 } else { 1 }, ids[2]), value)
+        })
+        .collect();
+    let mut world = world_with_slot(&Slot::with(card(&in_its_place)));
+    registered_soon(&mut world);
+    assert!(!world.meter(0).client().has_bootstrap_account());
+}
+
+#[test]
 fn without_a_card_the_next_way_is_taken() {
     let mut world = world_with_slot(&Slot::with(Card::Absent));
     registered_soon(&mut world);

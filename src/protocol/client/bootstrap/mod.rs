@@ -199,11 +199,10 @@ impl Client {
         if self.leaving {
             return self.stop();
         }
-        if self.registrations.iter().any(|registration| registration.phase.is_up()) {
+        if self.registrations.iter().any(|registration| registration.is_alive()) {
             self.show_registrations();
         } else if account::any_server(&self.tree) {
             // What was there before may still be good.
-            self.bootstrap_failures = self.bootstrap_failures.saturating_add(1);
             self.end_registrations();
             self.connect_servers(now);
         } else {
@@ -262,19 +261,13 @@ impl Client {
     /// device has tried the other ways.
     pub(super) fn begins_session(&self, datagram: &[u8]) -> bool {
         const TYPE: u8 = 0b0011_0000;
-        let begun = !matches!(
-            self.state,
-            State::Off | State::Deregistering | State::Deregistered | State::Stopped | State::Failed
-        );
+        if !self.config.bootstrap.server_initiated || self.bootstrap.is_some() || self.leaving {
+            return false;
+        }
+        let off = matches!(self.state, State::Off | State::Stopped | State::Failed);
         let command = matches!(datagram, [first, 1..=4, _, _, ..] if first & TYPE == 0);
         let repeated = self.farewell.as_ref().is_some_and(|farewell| farewell.answers(datagram));
-        self.config.bootstrap.server_initiated
-            && self.bootstrap.is_none()
-            && begun
-            && !repeated
-            && !self.leaving
-            && command
-            && self.has_bootstrap_account()
+        command && !repeated && !off && self.has_bootstrap_account()
     }
 
     pub(super) fn begin_unasked(&mut self, now: Instant) {

@@ -91,7 +91,7 @@ impl Phase {
     }
 
     /// The server knows the device.
-    pub(in crate::protocol::client) fn is_up(self) -> bool {
+    pub(super) fn is_up(self) -> bool {
         matches!(self, Phase::Registered(_) | Phase::Updating(_))
     }
 }
@@ -197,6 +197,15 @@ impl Registration {
     /// All tries were used up, and nothing has succeeded since.
     pub(super) fn is_exhausted(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| rare.exhausted)
+    }
+
+    /// Whether something may still become of it by itself, other than to begin anew.
+    pub(in crate::protocol::client) fn is_alive(&self) -> bool {
+        match self.phase {
+            Phase::Pending | Phase::Failed => false,
+            Phase::Connecting | Phase::Registering(_) | Phase::Waiting(_) => !self.is_exhausted(),
+            Phase::Registered(_) | Phase::Updating(_) | Phase::Deregistering(_) | Phase::Disabled(_) => true,
+        }
     }
 
     /// Whether the server gave it a location that it has not outlived.
