@@ -9,7 +9,7 @@ use super::account;
 use super::bootstrap::{Farewell, Fingerprint, Session};
 use super::config::Config;
 use super::event::{Event, Failure, Fate, Link, Output, Reason, RequestKind, State};
-use super::register::Registration;
+use super::register::{Registration, find};
 use crate::base::{Instant, Rng, Seed};
 use crate::protocol::coap::{self, Exchange, Noise};
 use crate::protocol::lwm2m::Tree;
@@ -186,15 +186,19 @@ impl Client {
         self.bootstrap_failures
     }
 
-    /// Which link a datagram belongs to where both lead to the same address: the one a session is on.
-    pub fn link_of(&self, datagram: &[u8]) -> Link {
-        let awaited = self.farewell.as_ref().is_some_and(|farewell| farewell.answers(datagram));
-        match self.registrations.first() {
-            Some(registration) if self.bootstrap.is_none() && !awaited => {
-                Link::Server(registration.account.short_server_id)
-            }
-            _ => Link::Bootstrap,
+    /// Which of these links, that lead to the same address, a datagram belongs to: the Bootstrap-Server's
+    /// while a session is on; else that of the server whose answer it is, or of the first there is.
+    pub fn link_of(&self, candidates: &[Link], datagram: &[u8]) -> Link {
+        let bootstrap = self.bootstrap.is_some()
+            || self.farewell.as_ref().is_some_and(|farewell| farewell.answers(datagram));
+        if bootstrap && candidates.contains(&Link::Bootstrap) {
+            return Link::Bootstrap;
         }
+        let link = |registration: &Registration| Link::Server(registration.account.short_server_id);
+        let mut servers =
+            self.registrations.iter().filter(|registration| candidates.contains(&link(registration)));
+        let awaited = servers.clone().find(|registration| registration.exchange.awaits(datagram));
+        awaited.or_else(|| servers.next()).map_or(Link::Bootstrap, |registration| link(registration))
     }
 
     /// A datagram came in on `link`.
@@ -214,15 +218,13 @@ impl Client {
                 (None, _) => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
             },
             Link::Package => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
-            Link::Server(server) => {
-                match self.registrations.iter_mut().find(|r| r.account.short_server_id == server) {
-                    Some(registration) if registration.is_asleep(&self.config.transmission, now) => {
-                        return self.tell(Event::Asleep);
-                    }
-                    Some(registration) => registration.exchange.handle_input(datagram, now),
-                    None => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
+            Link::Server(server) => match find(&mut self.registrations, server) {
+                Some(registration) if registration.is_asleep(&self.config.transmission, now) => {
+                    return self.tell(Event::Asleep);
                 }
-            }
+                Some(registration) => registration.exchange.handle_input(datagram, now),
+                None => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
+            },
         }
         self.drain(link, now);
     }

@@ -19,7 +19,7 @@
 //! ```
 //!
 //! Each machine here is sans-IO. [`Client`] composes them behind one poll interface; `bootstrap`
-//! answers a Bootstrap-Server's commands, `register` keeps the registration with one server, `manage`
+//! answers a Bootstrap-Server's commands, `register` keeps the registrations, `manage`
 //! answers what a server asks of a registered device,
 //! and `report` tells servers what they observe. This room never resolves a name, opens a socket
 //! or reads a clock.

@@ -390,14 +390,22 @@ fn with_list(request: Message, list: Vec<u8>) -> Message {
     request.with_content_format(ContentFormat::LINK).with_payload(list)
 }
 
+/// The registration with the server of this Short Server ID, while the rest of the device stays at hand.
+pub(in crate::protocol::client) fn find(
+    registrations: &mut [Box<Registration>],
+    server: u16,
+) -> Option<&mut Registration> {
+    let mut registrations = registrations.iter_mut();
+    registrations
+        .find(|registration| registration.account.short_server_id == server)
+        .map(|found| &mut **found)
+}
+
 /// Looking registrations up.
 impl Client {
     /// The registration with the server of this Short Server ID.
     pub(in crate::protocol::client) fn registration(&mut self, server: u16) -> Option<&mut Registration> {
-        let mut registrations = self.registrations.iter_mut();
-        registrations
-            .find(|registration| registration.account.short_server_id == server)
-            .map(|found| &mut **found)
+        find(&mut self.registrations, server)
     }
 
     /// The Short Server IDs of all registrations.
