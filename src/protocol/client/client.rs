@@ -314,7 +314,7 @@ impl Client {
         match (event, link) {
             (coap::Event::Request(received), Link::Bootstrap) => self.bootstrap_command(received, now),
             (coap::Event::Request(received), Link::Server(server)) => {
-                self.from_server(server, received, now);
+                self.hear_server(server, received, now);
             }
             (coap::Event::Response { message, .. }, Link::Bootstrap) => {
                 self.bootstrap_answered(&message, now)
@@ -343,7 +343,7 @@ impl Client {
         }
     }
 
-    fn from_server(&mut self, server: u16, received: coap::Received, now: Instant) {
+    fn hear_server(&mut self, server: u16, received: coap::Received, now: Instant) {
         if self.bootstrap.is_none() {
             return self.server_request(server, received, now);
         }

@@ -66,6 +66,7 @@ pub(super) fn settle(tree: &mut Tree, saved: &Tree) -> bool {
     fits
 }
 
+/// The access control that several servers take (/2) is there in every device, so nothing hangs on it.
 fn fits_together(tree: &Tree) -> bool {
     account::consistent(tree) && account::bootstrap_account_complete(tree)
 }

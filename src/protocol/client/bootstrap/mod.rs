@@ -45,7 +45,10 @@ use crate::protocol::lwm2m::Version;
 /// How a device goes through a bootstrap.
 impl Client {
     pub(super) fn connect_bootstrap(&mut self, now: Instant) {
-        let Some(uri) = self.bootstrap_uri() else { return self.give_up(Failure::ServerUri) };
+        let Some(uri) = self.bootstrap_uri() else {
+            self.tell(Event::Failed(Failure::ServerUri));
+            return self.fall_back(Failure::ServerUri, now);
+        };
         self.begin_session(now);
         self.out.push_back(Output::Open { link: Link::Bootstrap, uri });
     }
@@ -199,6 +202,12 @@ impl Client {
         if self.leaving {
             return self.stop();
         }
+        self.fall_back(failure, now);
+    }
+
+    /// No bootstrap now: the device goes on with the registrations it has, begins those it has accounts for,
+    /// or waits for the next bootstrap.
+    fn fall_back(&mut self, failure: Failure, now: Instant) {
         if self.registrations.iter().any(|registration| registration.is_alive()) {
             self.show_registrations();
         } else if account::any_server(&self.tree) {
@@ -214,6 +223,8 @@ impl Client {
     fn retry_bootstrap(&mut self, failure: Failure, now: Instant) {
         let row = self.config.registration.behaviour.row();
         let retry = match failure {
+            // No waiting makes it one.
+            Failure::ServerUri => BootstrapRetry::Abort,
             Failure::Refused(..) => row.bootstrap_refused,
             _ => row.bootstrap_timeout,
         };
@@ -234,6 +245,7 @@ impl Client {
     /// the time.
     pub(super) fn back_off(&mut self, now: Instant) {
         self.bootstrap_failures = self.bootstrap_failures.saturating_add(1);
+        self.purge = None;
         let unit = self.rng.unit();
         let wait = self.config.bootstrap.backoff.wait(self.bootstrap_failures.into(), unit);
         self.wake = Some(now + wait);

@@ -221,3 +221,23 @@ fn a_factory_reset_forgets_all_that_came_later() {
     assert!(!rig.client.tree().has_instance(1, 2));
     assert_eq!(rig.client.state(), State::Registered);
 }
+
+#[test]
+fn a_bootstrap_account_does_not_go_while_it_is_needed() {
+    let mut rig = Rig::registered(Duration::from_secs(100));
+    rig.client.purge = Some(Instant::from_secs(50));
+    rig.client.trigger_bootstrap(rig.now);
+    rig.at(100);
+    assert_eq!(rig.client.state(), State::Bootstrapping);
+    assert!(rig.client.has_bootstrap_account());
+}
+
+#[test]
+fn a_bootstrap_server_nobody_can_find_leaves_the_registration() {
+    let mut rig = Rig::registered(Duration::ZERO);
+    rig.client.tree.set(Path::resource(0, 0, 0), Value::from("mailto:nobody"));
+    rig.client.trigger_bootstrap(rig.now);
+    rig.settle();
+    assert!(rig.events.contains(&Event::Failed(Failure::ServerUri)));
+    assert_eq!(rig.client.state(), State::Registered);
+}
