@@ -33,6 +33,7 @@ mod bootstrap;
 mod client;
 mod config;
 mod event;
+mod firmware;
 mod manage;
 mod register;
 mod report;
@@ -41,7 +42,9 @@ pub use account::{Credentials, ServerAccount, bootstrap_account, server_account}
 pub use bootstrap::{BootstrapPolicy, Card, CardError, NoFinish, decode_card, encode_card};
 pub use client::Client;
 pub use config::{Backoff, Config, Device, Provision};
-pub use event::{Event, Failure, Fate, Link, Operation, Output, Reason, RequestKind, Stage, State};
+pub use event::{
+    Event, Failure, Fate, Link, ManagementOperation, Operation, Output, Reason, RequestKind, Stage, State,
+};
 pub use register::{
     Behaviour, BootstrapLimit, BootstrapRetry, OnUpdate, Order, ParseBehaviourError, ParseUpdateTimingError,
     Patience, Refusal, RegistrationPolicy, Retries, Row, UpdateTiming, UsedUp,

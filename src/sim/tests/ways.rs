@@ -178,6 +178,59 @@ fn a_card_that_comes_while_registering_fails_is_taken() {
     balanced(&world);
 }
 
+// ----- server-initiated, by way of the EMS ----------------------------------------------------------
+
+/// A world whose meter has an account from the factory and is registered with an EMS that a test plays.
+fn registered_by_hand(change: impl FnOnce(&mut client::Config)) -> (World, Player) {
+    let mut world = world_with(|config| {
+        with_factory_account(config);
+        change(config);
+    });
+    world.set_ems(None);
+    let mut ems = Player::new(World::EMS);
+    ems.serve(&mut world, created("1"));
+    registered_soon(&mut world);
+    (world, ems)
+}
+
+fn created(location: &str) -> Message {
+    Message::response(Code::CREATED).with_location(&["rd", location])
+}
+
+#[test]
+fn an_ems_makes_a_meter_bootstrap_again() {
+    let (mut world, mut ems) = registered_by_hand(|_| {});
+    world.set_bootstrap_server(Some(Setup::default().bootstrap_server()));
+    assert_eq!(ems.code(&mut world, request(Code::POST, "/1/1/9")), Code::CHANGED);
+    let again = ems.serve(&mut world, created("2"));
+    assert!(again.path_is(&["rd"]) && again.query("ep") == Some("urn:dev:os:meter-0000000"));
+    registered_soon(&mut world);
+    assert_eq!((bootstraps(&world), latencies(&world, Stage::Bootstrap).len()), (1, 1));
+    // The account is the one of the Bootstrap-Server now.
+    assert!(world.meter(0).client().tree().has_instance(1, 0));
+}
+
+#[test]
+fn a_meter_without_a_bootstrap_account_refuses_to() {
+    let (mut world, mut ems) = registered_by_hand(|config| {
+        let accounts = config.factory.iter().filter(|entry| !entry.path.starts_with(&Path::instance(0, 0)));
+        config.factory = Arc::new(accounts.cloned().collect());
+    });
+    assert_eq!(ems.code(&mut world, request(Code::POST, "/1/1/9")), Code::METHOD_NOT_ALLOWED);
+    assert!(all_registered(&world));
+}
+
+#[test]
+fn a_factory_reset_is_answered_and_ends_in_a_new_registration() {
+    let (mut world, mut ems) = registered_by_hand(|_| {});
+    let lifetime = request(Code::PUT, "/1/1/1").with_content_format(ContentFormat::TEXT);
+    assert_eq!(ems.code(&mut world, lifetime.with_payload(b"600".to_vec())), Code::CHANGED);
+    assert_eq!(ems.serve(&mut world, Message::response(Code::CHANGED)).query("lt"), Some("600"));
+    assert_eq!(ems.code(&mut world, request(Code::POST, "/3/0/5")), Code::CHANGED);
+    assert_eq!(ems.serve(&mut world, created("2")).query("lt"), Some("300"));
+    registered_soon(&mut world);
+}
+
 // ----- server-initiated, the way of 1.0 -----------------------------------------------------------
 
 fn with_factory_account(config: &mut client::Config) {

@@ -37,6 +37,7 @@ pub(super) use session::{Farewell, Session};
 use super::account;
 use super::client::Client;
 use super::event::{Event, Failure, Fate, Link, Operation, Output, RequestKind, Stage, State};
+use super::manage::Kept;
 use super::register::{BootstrapRetry, ended};
 use crate::base::Instant;
 use crate::protocol::coap::{self, Code, Exchange, Message};
@@ -263,8 +264,6 @@ impl Client {
         if self.bootstrap_under_way() || self.leaving || !self.has_bootstrap_account() {
             return;
         }
-        // The answer goes out before anything of the new session.
-        self.servers().into_iter().for_each(|server| self.drain(Link::Server(server), now));
         self.need_bootstrap(now, now);
     }
 
@@ -299,8 +298,9 @@ impl Client {
         }
     }
 
-    /// /3/0/5 was executed, and answered: the device is as it left the factory, and starts anew.
-    pub(super) fn factory_reset(&mut self, now: Instant) {
+    /// /3/0/5 was executed, and answered: the device is as it left the factory, and starts anew. What it is
+    /// to keep are certificates; without any, all of them are kept.
+    pub(super) fn factory_reset(&mut self, _kept: Kept, now: Instant) {
         self.end_registrations();
         self.break_off_session();
         self.wake = None;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::{Instant, Seed};
 use crate::protocol::client::client::Client;
+use crate::protocol::client::manage::Kept;
 use crate::protocol::client::{
     BootstrapPolicy, Config, Credentials, Event, Failure, Link, NoFinish, Output, RegistrationPolicy,
     ServerAccount, State, bootstrap_account, server_account,
@@ -214,7 +215,7 @@ fn a_factory_reset_forgets_all_that_came_later() {
     let mut rig = Rig::registered(Duration::ZERO);
     rig.client.tree.set(Path::resource(1, 1, 1), Value::Integer(7));
     rig.client.tree.set(Path::resource(1, 2, 0), Value::Integer(7));
-    rig.client.factory_reset(rig.now);
+    rig.client.factory_reset(Kept::Initial, rig.now);
     rig.settle();
     assert!(rig.serve(EMS, Message::response(Code::CREATED).with_location(&["rd", "2"])).path_is(&["rd"]));
     assert_eq!(rig.client.tree().get(Path::resource(1, 1, 1)), Some(&Value::Integer(300)));

@@ -13,7 +13,7 @@ use super::profile;
 use crate::base::Instant;
 use crate::protocol::coap::{Code, ContentFormat, Exchange, Handle, Message};
 use crate::protocol::content::listing;
-use crate::protocol::lwm2m::{Tree, Version};
+use crate::protocol::lwm2m::{AttributeSet, Tree, Version};
 
 /// One registration, from the account it is made from to the location the server gave it.
 pub(in crate::protocol::client) struct Registration {
@@ -24,6 +24,8 @@ pub(in crate::protocol::client) struct Registration {
     pub due: Instant,
     /// The version spoken with this server: the device's, or a lower one after 4.12.
     pub version: Version,
+    /// What this server has attached to say when it wants to be notified.
+    pub attributes: AttributeSet,
     /// No registration has succeeded since the last bootstrap: /1/x/14 still counts.
     pub(super) fresh: bool,
     /// It was told that the device sleeps.
@@ -158,6 +160,7 @@ impl Registration {
             phase: Phase::Pending,
             due: Instant::ZERO,
             version,
+            attributes: AttributeSet::default(),
             fresh: true,
             queue: false,
             list_wanted: false,

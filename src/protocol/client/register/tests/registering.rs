@@ -114,7 +114,7 @@ fn the_version_is_lowered_step_by_step_and_stays_so() {
     assert_eq!((bench.state(), bench.now), (State::Registered, Instant::ZERO));
     // The list speaks the language of the version.
     assert!(!bench.last().list.contains("ver="), "{}", bench.last().list);
-    assert!(bench.last().list.contains("ct=11542"), "{}", bench.last().list);
+    assert!(bench.last().list.contains("11542"), "{}", bench.last().list);
     bench.script = Box::new(move |seen| match seen.target.as_str() {
         "/rd/7" => refuse(Code::NOT_FOUND),
         _ => old_server(seen),
