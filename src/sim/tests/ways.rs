@@ -377,3 +377,32 @@ fn our_bootstrap_server_takes_the_initiative() {
     let counters = world.bootstrap_server().map(|server| server.counters()).expect("it is there");
     assert_eq!((counters.requests, counters.initiated, counters.finished), (1, 1, 2));
 }
+
+#[test]
+fn packs_and_unasked_bootstraps_get_through_over_a_link_that_loses_a_third() {
+    for_seeds(0..4, |seed| {
+        let link = LinkFaults { loss: 0.3, duplicate: 0.2, ..LinkFaults::default() };
+        let setup = Setup { seed, link, ..Setup::default() };
+        let mut world = World::new(WorldConfig { seed: Seed(seed), link });
+        let initiative = Initiative { after: Duration::from_secs(60), rate: "1/s".parse().expect("a rate") };
+        let config = BootstrapConfig { initiative: Some(initiative), ..setup.bootstrap_config() };
+        world.set_bootstrap_server(Some(BootstrapServer::new(config, Seed(seed))));
+        world.set_ems(Some(setup.ems()));
+        let mut config = Arc::into_inner(setup.client_config()).expect("nobody else has it");
+        // The server takes the initiative towards devices it has walked through its commands, not those it
+        // gave a Pack.
+        let pack = seed % 2 == 0;
+        config.bootstrap.pack = pack;
+        config.bootstrap.pack_retries = 1;
+        config.bootstrap.server_initiated = true;
+        let config = Arc::new(config);
+        for number in 0..20 {
+            world.add_meter(config.clone(), &format!("urn:dev:os:meter-{number:07}"), Instant::ZERO);
+        }
+        world.run_to(Instant::from_secs(600));
+        assert!(world.run_until(Instant::from_secs(7_200), all_registered), "{:?}", world.states());
+        let counters = world.bootstrap_server().map(|server| server.counters()).expect("it is there");
+        assert_eq!((counters.packs > 0, counters.initiated > 0), (pack, !pack), "{counters:?}");
+        balanced(&world);
+    });
+}
