@@ -97,7 +97,7 @@ pub enum Operation {
     Write,
     /// DELETE.
     Delete,
-    /// POST /bs.
+    /// POST /bs, or PUT.
     Finish,
 }
 
@@ -150,6 +150,12 @@ pub enum Failure {
     NoFinish,
     /// Finish came, but the accounts do not fit together; 4.06 was answered.
     Inconsistent,
+    /// A Bootstrap-Pack could not be read, or its accounts do not fit together.
+    PackInvalid,
+    /// The smartcard does not answer.
+    CardUnreadable,
+    /// What the smartcard holds cannot be read, or makes no account.
+    CardInconsistent,
     /// There is no account to start from.
     NoAccount,
     /// The server URI in the store cannot be used.
@@ -241,6 +247,8 @@ pub enum Reason {
     NoFinish,
     /// The answer to Finish need not be kept any longer.
     ForgetFinish,
+    /// The Bootstrap-Server Account has outlived its time (/0/x/12).
+    PurgeAccount,
     /// The next registration attempt is due.
     RegistrationRetry,
     /// An Update is due.

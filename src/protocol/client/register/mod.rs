@@ -105,6 +105,9 @@ impl Client {
     }
 
     fn register(&mut self, server: u16, now: Instant) {
+        if self.card_exchanged(now) {
+            return;
+        }
         let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         registration.register(&self.endpoint, &self.tree, &self.config, now);
