@@ -1,7 +1,9 @@
 //! From what a client tells to what a recorder counts.
 
 use crate::base::Instant;
-use crate::metrics::{Event, FailureKind, MeterState, NoiseKind, RequestFate, RequestKind, Stage};
+use crate::metrics::{
+    Event, FailureKind, MeterState, NoiseKind, NotificationFate, RequestFate, RequestKind, Stage,
+};
 use crate::protocol::{client, coap};
 
 use super::Unreachable;
@@ -16,6 +18,7 @@ pub(super) fn event(event: client::Event, unreachable: Unreachable, now: Instant
         client::Event::Request { kind, fate } => {
             Event::Request { kind: request_kind(kind), fate: request_fate(fate) }
         }
+        client::Event::Notification(fate) => Event::Notification(notification_fate(fate)),
         client::Event::Failed(why) => Event::Failure(failure(why, unreachable)),
         client::Event::Noise(kind) => Event::Noise(noise(kind)),
         client::Event::Stat(coap::Stat::Retransmitted) => Event::Retransmitted,
@@ -52,6 +55,7 @@ fn stage(stage: client::Stage) -> Stage {
         client::Stage::Registration => Stage::Registration,
         client::Stage::Update => Stage::Update,
         client::Stage::Deregistration => Stage::Deregistration,
+        client::Stage::Send => Stage::Send,
         client::Stage::BootstrapRequest => Stage::BootstrapRequest,
         client::Stage::Command(client::Operation::Discover) => Stage::BootstrapDiscover,
         client::Stage::Command(client::Operation::Read) => Stage::BootstrapRead,
@@ -80,6 +84,21 @@ fn request_fate(fate: client::Fate) -> RequestFate {
         client::Fate::Reset => RequestFate::Reset,
         client::Fate::TimedOut => RequestFate::TimedOut,
         client::Fate::Abandoned => RequestFate::Abandoned,
+    }
+}
+
+fn notification_fate(fate: client::NotificationFate) -> NotificationFate {
+    match fate {
+        client::NotificationFate::SentConfirmable => NotificationFate::SentConfirmable,
+        client::NotificationFate::SentNonConfirmable => NotificationFate::SentNonConfirmable,
+        client::NotificationFate::Acknowledged => NotificationFate::Acknowledged,
+        client::NotificationFate::Reset => NotificationFate::Reset,
+        client::NotificationFate::ResetNonConfirmable => NotificationFate::ResetNonConfirmable,
+        client::NotificationFate::TimedOut => NotificationFate::TimedOut,
+        client::NotificationFate::Superseded => NotificationFate::Superseded,
+        client::NotificationFate::Abandoned => NotificationFate::Abandoned,
+        client::NotificationFate::Stored => NotificationFate::Stored,
+        client::NotificationFate::Dropped => NotificationFate::Dropped,
     }
 }
 

@@ -38,5 +38,8 @@ pub use account::bootstrap_account;
 pub use bootstrap::BootstrapPolicy;
 pub use client::Client;
 pub use config::{Backoff, Config, Device, Provision};
-pub use event::{Event, Failure, Fate, Link, Operation, Output, Reason, RequestKind, Stage, State};
+pub use event::{
+    Event, Failure, Fate, Link, NotificationFate, Operation, Output, Reason, RequestKind, Stage, State,
+};
 pub use register::RegistrationPolicy;
+pub use report::{Confirm, ReportPolicy, SendPlan, SendRefused};

@@ -268,8 +268,7 @@ impl Message {
     pub(super) fn declines(&self, code: Code) -> bool {
         let bit = u32::from(code.0 >> 5).saturating_sub(1);
         // Not an answer but part of the transfer: without it the next block is not sent.
-        code != Code::CONTINUE
-            && self.no_response().is_some_and(|classes| u32::from(classes) >> bit & 1 == 1)
+        code != Code::CONTINUE && self.no_response().is_some_and(|classes| u32::from(classes) >> bit & 1 == 1)
     }
 
     /// Sets Observe, or removes it.

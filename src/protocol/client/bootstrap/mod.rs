@@ -217,12 +217,14 @@ impl Client {
 
     /// /1/x/9 was executed: the device bootstraps again.
     pub(super) fn trigger_bootstrap(&mut self, now: Instant) {
+        self.end_all_reporting();
         self.registrations = SmallVec::new();
         self.need_bootstrap(now, now);
     }
 
     /// /3/0/5 was executed: the device is as it left the factory, and starts anew.
     pub(super) fn factory_reset(&mut self, now: Instant) {
+        self.end_all_reporting();
         self.registrations = SmallVec::new();
         self.tree = self.factory_store();
         self.decide(now, now);

@@ -172,7 +172,9 @@ impl Client {
             }
         }
         let effects: Vec<Effect> = Vec::new();
-        let answer = answer(&received.message, &self.tree);
+        let request = &received.message;
+        let observes = matches!(request.code(), Code::GET | Code::FETCH) && request.observe().is_some();
+        let answer = if observes { self.observe(server, request, now) } else { answer(request, &self.tree) };
         if let Some(registration) = self.registration(server) {
             registration.exchange.respond(received, answer, now);
         }

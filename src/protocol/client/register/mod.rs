@@ -9,6 +9,7 @@ use super::account::{Account, Terms};
 use super::client::Client;
 use super::config::Config;
 use super::event::{Event, Failure, Fate, Link, Output, RequestKind, Stage, State};
+use super::report::Reporting;
 use super::{account, manage};
 use crate::base::Instant;
 use crate::protocol::coap::{self, Code, ContentFormat, Exchange, Handle, Message};
@@ -34,6 +35,8 @@ pub(super) struct Registration {
     attempts: u32,
     /// Sequences used up.
     sequences: u32,
+    /// What the server observes, and what else it is told; none where there is nothing.
+    pub reporting: Option<Box<Reporting>>,
 }
 
 /// Where a registration stands.
@@ -87,6 +90,7 @@ impl Registration {
             lifetime: 0,
             attempts: 0,
             sequences: 0,
+            reporting: None,
         }
     }
 
@@ -213,6 +217,7 @@ impl Client {
     }
 
     pub(super) fn register(&mut self, server: u16, now: Instant) {
+        self.void_observations(server);
         let registration = self.registrations.iter_mut().find(|r| r.account.short_server_id == server);
         let Some(registration) = registration else { return };
         registration.register(&self.endpoint, &self.tree, &self.config, now);
@@ -268,6 +273,7 @@ impl Client {
             return self.registration_failed(server, Failure::NoLocation, now);
         }
         self.bootstrap_failures = 0;
+        self.begin_plan(server, now);
         self.tell(Event::Completed { stage: Stage::Registration, since });
         if !self.onboarded {
             self.onboarded = true;
@@ -357,6 +363,7 @@ impl Client {
     }
 
     fn forget(&mut self, server: u16) {
+        self.end_reporting(server);
         self.registrations.retain(|registration| registration.account.short_server_id != server);
     }
 
@@ -366,6 +373,7 @@ impl Client {
     }
 
     pub(super) fn deregister(&mut self, server: u16, now: Instant) {
+        self.void_observations(server);
         let Some(registration) = self.registration(server) else { return };
         registration.deregister(now);
         self.tell(Event::Request { kind: RequestKind::Deregister, fate: Fate::Sent });
@@ -405,6 +413,7 @@ impl Client {
 
     /// /3/0/4 was executed.
     pub(super) fn reboot(&mut self, now: Instant) {
+        self.end_all_reporting();
         self.registrations = SmallVec::new();
         self.decide(now, now);
     }
