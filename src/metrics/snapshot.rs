@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::closed::closed_enum;
 use super::{
-    Doubt, FailureKind, Lag, LatencySummary, NoiseKind, NotificationCounts, RequestCounts, RequestKind,
-    Stage, States, Traffic,
+    Doubt, FailureKind, Lag, LatencySummary, ManagementKind, NoiseKind, NotificationCounts, RequestCounts,
+    RequestKind, ServedCounts, Stage, States, Traffic,
 };
 
 closed_enum! {
@@ -82,6 +82,8 @@ pub struct Snapshot {
     pub requests: [RequestCounts; RequestKind::COUNT],
     /// Notifications.
     pub notifications: NotificationCounts,
+    /// Requests of servers since the beginning, by [`ManagementKind::index`].
+    pub management: [ServedCounts; ManagementKind::COUNT],
     /// Noise by [`NoiseKind::index`].
     pub noise: [u64; NoiseKind::COUNT],
     /// Datagrams.

@@ -10,7 +10,7 @@ use crate::meter;
 use crate::protocol::client::{self, Backoff, BootstrapPolicy, RegistrationPolicy, ReportPolicy};
 use crate::protocol::coap::ContentFormat;
 use crate::protocol::lwm2m::ServerUri;
-use crate::protocol::server::{Account, BootstrapConfig, EmsConfig, RetryTerms, WriteLevel};
+use crate::protocol::server::{Account, BootstrapConfig, Directory, EmsConfig, Plan, RetryTerms};
 use crate::servers::EmbeddedConfig;
 use crate::transport::{Gate, LocalAddresses};
 
@@ -68,23 +68,21 @@ impl Scenario {
     /// themselves fill in where the embedded EMS listens.
     pub fn bootstrap_config(&self, ems: Option<&ServerUri>) -> BootstrapConfig {
         let retry = &self.retry;
-        let account = Account {
-            uri: ems.map(ServerUri::to_string).unwrap_or_default(),
-            short_server_id: self.servers.embedded.short_server_id,
-            lifetime: self.fleet.lifetime.duration(),
-            retry: Some(RetryTerms {
-                count: retry.retry_count,
-                timer: retry.retry_timer.duration(),
-                sequence_delay: retry.sequence_delay.duration(),
-                sequence_count: retry.sequence_count,
-            }),
-        };
+        let mut account = Account::new(
+            String::new(),
+            self.servers.embedded.short_server_id,
+            self.fleet.lifetime.duration(),
+        );
+        account.retry = Some(RetryTerms {
+            count: retry.retry_count,
+            timer: retry.retry_timer.duration(),
+            sequence_delay: retry.sequence_delay.duration(),
+            sequence_count: retry.sequence_count,
+        });
         BootstrapConfig {
-            transmission: Arc::new(self.coap.params()),
-            account,
-            sequence: BootstrapConfig::SEQUENCE.to_vec(),
-            write_level: WriteLevel::Instance,
+            ems: ems.map(ServerUri::to_string).unwrap_or_default(),
             max_peers: self.max_peers(),
+            ..BootstrapConfig::new(Arc::new(self.coap.params()), Directory::of(Plan::new(account)))
         }
     }
 

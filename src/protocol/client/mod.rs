@@ -30,6 +30,7 @@ mod bootstrap;
 mod client;
 mod config;
 mod event;
+mod firmware;
 mod manage;
 mod register;
 mod report;
@@ -39,7 +40,8 @@ pub use bootstrap::BootstrapPolicy;
 pub use client::Client;
 pub use config::{Backoff, Config, Device, Provision};
 pub use event::{
-    Event, Failure, Fate, Link, NotificationFate, Operation, Output, Reason, RequestKind, Stage, State,
+    Event, Failure, Fate, Link, ManagementOperation, NotificationFate, Operation, Output, Reason,
+    RequestKind, Stage, State,
 };
 pub use register::RegistrationPolicy;
 pub use report::{Confirm, ReportPolicy, SendPlan, SendRefused};

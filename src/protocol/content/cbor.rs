@@ -138,13 +138,25 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A number; one tagged as a time (RFC 8949 §3.4.2) is one as well.
+    /// A number, or a time in either of its tagged forms, which is a number of seconds since 1970: LwM2M Core
+    /// TS 1.1 wants times as text, 1.2 as text or integers.
     pub(super) fn number(&mut self) -> Result<Scalar<'a>, Error> {
-        const RULE: &str = "this must be a number";
-        const EPOCH_TIME: Tag = Tag::new(1);
+        const RULE: &str = "this must be a number or a tagged time";
+        /// RFC 8949 §3.4.1.
+        const TIME_AS_TEXT: Tag = Tag::new(0);
+        /// RFC 8949 §3.4.2.
+        const TIME_AS_NUMBER: Tag = Tag::new(1);
         let at = self.at();
-        if self.next_type()? == Type::Tag && self.read(RULE, Decoder::tag)? != EPOCH_TIME {
-            return Err(Error::Malformed { at, what: RULE });
+        if self.next_type()? == Type::Tag {
+            match self.read(RULE, Decoder::tag)? {
+                TIME_AS_TEXT => {
+                    let seconds = seconds_since_1970(&self.text()?);
+                    return seconds
+                        .ok_or(Error::Malformed { at, what: "this is no date and time since 1970" });
+                }
+                TIME_AS_NUMBER => {}
+                _ => return Err(Error::Malformed { at, what: RULE }),
+            }
         }
         let number = match self.next_type()? {
             Type::F16 | Type::F32 | Type::F64 => return self.read(RULE, Decoder::f64).map(Scalar::Float),
@@ -216,5 +228,14 @@ impl<'a> Reader<'a> {
             Type::Break => Err(Error::Malformed { at, what: "there is nothing to end here" }),
             _ => self.read(RULE, Decoder::skip),
         }
+    }
+}
+
+/// The moment behind `2026-02-28T12:34:56Z`; not of other time zones.
+fn seconds_since_1970(text: &str) -> Option<Scalar<'static>> {
+    let since = humantime::parse_rfc3339(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    match since.subsec_nanos() {
+        0 => i64::try_from(since.as_secs()).ok().map(Scalar::Integer),
+        _ => Some(Scalar::Float(since.as_secs_f64())),
     }
 }

@@ -24,6 +24,8 @@ pub(super) fn decode(base: Path, payload: &[u8]) -> Result<Vec<Entry>, Error> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::protocol::lwm2m::{Kind, Value};
 
@@ -41,6 +43,7 @@ mod tests {
         let epoch = [0x1a, 0x51, 0x4b, 0x67, 0xb0];
         assert_eq!(read("/3/0/13", &epoch), Ok(Value::Time(1_363_896_240)));
         assert_eq!(read("/3/0/13", &[&[0xc1], &epoch[..]].concat()), Ok(Value::Time(1_363_896_240)));
+        assert_eq!(read("/3/0/13", b"\xc0\x742013-03-21T20:04:00Z"), Ok(Value::Time(1_363_896_240)));
         assert_eq!(read("/9999/0/0", &[0xf9, 0x3e, 0x00]), Ok(Value::Float(1.5)));
     }
 
@@ -53,7 +56,31 @@ mod tests {
         assert_eq!(decode(lifetime, &[0x01, 0x01]), Err(Error::Trailing { at: 1 }));
         assert_eq!(decode(lifetime, &[]), Err(Error::Truncated { at: 0 }));
         assert!(matches!(decode(lifetime, &[0xc2, 0x41, 1]), Err(Error::Malformed { .. })), "bignum");
+        for time in
+            ["2013-03-21T20:04:00+01:00", "2013-03-21", "1969-12-31T23:59:59Z", "", "2013-13-21T20:04:00Z"]
+        {
+            let item = [&[0xc0, 0x78, time.len() as u8], time.as_bytes()].concat();
+            assert!(
+                matches!(decode(Path::resource(3, 0, 13), &item), Err(Error::Malformed { .. })),
+                "{time}"
+            );
+        }
         assert!(matches!(decode(Path::instance(1, 0), &[0x01]), Err(Error::Unencodable { .. })));
         assert!(matches!(decode(Path::resource(3, 0, 6), &[0x01]), Err(Error::Multiplicity { .. })));
+    }
+
+    /// What looks much like a date and a time.
+    const ALMOST_A_TIME: &str =
+        "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-9]{2}:[0-9]{2}(\\.[0-9]{0,12})?Z?";
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_time_or_an_error(text in prop_oneof![ALMOST_A_TIME, "\\PC{20}"]) {
+            let item = [&[0xc0, 0x78, text.len() as u8], text.as_bytes()].concat();
+            if let Ok(read) = decode(Path::resource(3, 0, 13), &item) {
+                let since_1970 = matches!(read[..], [Entry { value: Value::Time(0..), .. }]);
+                prop_assert!(since_1970, "{:?}", read);
+            }
+        }
     }
 }

@@ -11,6 +11,7 @@ use super::account;
 use super::client::Client;
 use super::config::Config;
 use super::event::{Event, Failure, Fate, Link, Operation, Output, RequestKind, Stage, State};
+use super::manage::Kept;
 use super::register::ended;
 use crate::base::Instant;
 use crate::protocol::coap::{self, Code, Exchange, Handle, Message, Params};
@@ -222,8 +223,9 @@ impl Client {
         self.need_bootstrap(now, now);
     }
 
-    /// /3/0/5 was executed: the device is as it left the factory, and starts anew.
-    pub(super) fn factory_reset(&mut self, now: Instant) {
+    /// /3/0/5 was executed: the device is as it left the factory, and starts anew. What it is to keep are
+    /// certificates; without any, all of them are kept.
+    pub(super) fn factory_reset(&mut self, _kept: Kept, now: Instant) {
         self.end_all_reporting();
         self.registrations = SmallVec::new();
         self.tree = self.factory_store();

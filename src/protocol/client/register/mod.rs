@@ -14,7 +14,7 @@ use super::{account, manage};
 use crate::base::Instant;
 use crate::protocol::coap::{self, Code, ContentFormat, Exchange, Handle, Message};
 use crate::protocol::content::listing;
-use crate::protocol::lwm2m::{ServerUri, Tree, Version};
+use crate::protocol::lwm2m::{AttributeSet, ServerUri, Tree, Version};
 use smallvec::SmallVec;
 
 pub use policy::RegistrationPolicy;
@@ -26,6 +26,8 @@ pub(super) struct Registration {
     pub phase: Phase,
     /// The instant the present request was due: latencies count from here.
     pub due: Instant,
+    /// What this server has attached to say when it wants to be notified.
+    pub attributes: AttributeSet,
     /// The segments of the Location-Path, joined with '/'. A segment may be empty (some servers end
     /// their location with one), and is echoed as it came.
     location: Option<Box<str>>,
@@ -86,6 +88,7 @@ impl Registration {
             exchange,
             phase: Phase::Connecting,
             due,
+            attributes: AttributeSet::default(),
             location: None,
             lifetime: 0,
             attempts: 0,

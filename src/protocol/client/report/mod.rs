@@ -29,8 +29,8 @@ use super::client::Client;
 use super::event::{Event, NotificationFate};
 use super::register::{Phase, Registration};
 use crate::base::Instant;
-use crate::protocol::coap::{Handle, Token};
-use crate::protocol::lwm2m::{AttributeChange, AttributeError, AttributeSet, Attributes, Path, Version};
+use crate::protocol::coap::{Handle, Message, Token};
+use crate::protocol::lwm2m::{Attributes, Path, Version};
 use conditions::Periods;
 use observation::{Observation, Tokens};
 use send::Sending;
@@ -43,8 +43,6 @@ const SERVER: u16 = 1;
 
 /// What one server is told.
 pub(super) struct Reporting {
-    /// The attributes it attached by Write-Attributes.
-    attributes: AttributeSet,
     observations: Vec<Observation>,
     /// Confirmable notifications that have not ended, and whose they are.
     flights: Vec<(Handle, Token)>,
@@ -64,7 +62,6 @@ pub(super) struct Reporting {
 impl Default for Reporting {
     fn default() -> Self {
         Reporting {
-            attributes: AttributeSet::default(),
             observations: Vec::new(),
             flights: Vec::new(),
             stored: Vec::new(),
@@ -84,8 +81,7 @@ impl Reporting {
 
     /// Nothing is left that would have to be kept.
     fn is_idle(&self) -> bool {
-        self.attributes.is_empty()
-            && self.observations.is_empty()
+        self.observations.is_empty()
             && self.flights.is_empty()
             && self.stored.is_empty()
             && self.sending.is_none()
@@ -193,38 +189,13 @@ impl Registration {
 }
 
 impl Client {
-    /// Attaches attributes to `path`, or takes them off, as Write-Attributes of `server` says (LwM2M Core
-    /// §6.3.4). Whether the path is there, and this server may, is for the caller to say.
-    ///
-    /// Nothing happens for a server the device has no registration with.
-    ///
-    /// # Errors
-    /// [`AttributeError::Order`] if what would be attached there then does not agree, or cannot be attached
-    /// to such a path; then nothing is changed. What the change itself has wrong is for
-    /// [`AttributeChange::parse`].
-    pub fn write_attributes(
-        &mut self,
-        server: u16,
-        path: Path,
-        change: &AttributeChange,
-    ) -> Result<(), AttributeError> {
-        let Some(registration) = self.registration(server) else { return Ok(()) };
-        let attached = registration.reporting.as_ref().and_then(|reporting| reporting.attributes.get(path));
-        let changed = change.apply(&attached.copied().unwrap_or_default());
-        changed.check()?;
-        if !changed.allowed_at(path) {
-            return Err(AttributeError::Order("gt, lt and st only on numbers, edge only on booleans"));
+    /// A Write-Attributes of `server` was carried out: what it observes there has other conditions now.
+    pub(super) fn attributes_changed(&mut self, server: u16, request: &Message) {
+        let Some(path) = Path::from_segments(request.path()) else { return };
+        let reporting = self.registration(server).and_then(|registration| registration.reporting.as_mut());
+        if let Some(reporting) = reporting {
+            reporting.look_again(|observation| observation.touches(path));
         }
-        let reporting = registration.reporting.get_or_insert_default();
-        reporting.attributes.set(path, changed);
-        reporting.look_again(|observation| observation.touches(path));
-        registration.reporting.take_if(|reporting| Reporting::is_idle(reporting));
-        Ok(())
-    }
-
-    /// The attributes that `server` has attached, for Discover; none if it never did.
-    pub fn attributes(&self, server: u16) -> Option<&AttributeSet> {
-        self.registered(server)?.reporting.as_ref().map(|reporting| &reporting.attributes)
     }
 
     /// Whether there is something to tell `server` by now: what a device that sleeps wakes up for. A look
@@ -232,11 +203,8 @@ impl Client {
     pub fn wants_to_report(&self, server: u16, now: Instant) -> bool {
         let Some(registration) = self.registered(server) else { return false };
         let Some(reporting) = &registration.reporting else { return false };
-        let none = AttributeSet::default();
-        let attached = self.attributes(server).unwrap_or(&none);
         let told = |observation: &Observation| {
-            let periods = self.periods(server, attached, observation);
-            periods.is_due(observation.told_at, observation.news, now)
+            self.periods(server, observation).is_due(observation.told_at, observation.news, now)
         };
         !reporting.stored.is_empty()
             || (reporting.sending.is_none() && reporting.planned <= now)
@@ -245,22 +213,13 @@ impl Client {
 
     /// What is at or below `path` has changed, came or went: whoever observes it is to know.
     pub(super) fn changed(&mut self, path: Path, _now: Instant) {
-        let gone = match *path.ids() {
-            [object, instance] => !self.tree.has_instance(object, instance),
-            [_, _, _, _] => self.tree.get(path).is_none(),
-            _ => false,
-        };
         for registration in &mut self.registrations {
             let account =
                 Path::ROOT.child(SERVER).and_then(|servers| servers.child(registration.account.server));
             let Some(reporting) = &mut registration.reporting else { continue };
-            if gone {
-                reporting.attributes.remove_below(path);
-            }
             // Its default periods and the default mode are in there.
             let defaults = account.is_some_and(|account| path.starts_with(&account));
             reporting.look_again(|observation| defaults || observation.touches(path));
-            registration.reporting.take_if(|reporting| Reporting::is_idle(reporting));
         }
     }
 
@@ -320,16 +279,22 @@ impl Client {
             .map(|found| &**found)
     }
 
-    /// The attributes in force for all of an observation, the server's defaults included.
-    fn terms(&self, server: u16, attached: &AttributeSet, observation: &Observation) -> Attributes {
-        let defaults = self.defaults(server);
-        let own = observation.attributes();
-        let paths = observation.paths().iter();
-        conditions::together(paths.map(|path| own.over(&attached.effective(*path)).over(&defaults)))
+    /// The attributes in force at `path` for one observation, without the server's defaults: those that came
+    /// with its request win over those attached.
+    fn effective(&self, server: u16, observation: &Observation, path: Path) -> Attributes {
+        let attached = self.registered(server).map(|registration| registration.attributes.effective(path));
+        observation.attributes().over(&attached.unwrap_or_default())
     }
 
-    fn periods(&self, server: u16, attached: &AttributeSet, observation: &Observation) -> Periods {
-        Periods::of(&self.terms(server, attached, observation), self.config.report.sampling)
+    /// The attributes in force for all of an observation, the server's defaults included.
+    fn terms(&self, server: u16, observation: &Observation) -> Attributes {
+        let defaults = self.defaults(server);
+        let paths = observation.paths().iter();
+        conditions::together(paths.map(|path| self.effective(server, observation, *path).over(&defaults)))
+    }
+
+    fn periods(&self, server: u16, observation: &Observation) -> Periods {
+        Periods::of(&self.terms(server, observation), self.config.report.sampling)
     }
 
     /// What holds where a server attached nothing: /1/x/2, /1/x/3 and, from 1.2 on, /1/x/26.

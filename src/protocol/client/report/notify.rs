@@ -2,6 +2,7 @@
 
 use super::super::client::Client;
 use super::super::event::{Event, NotificationFate};
+use super::super::manage;
 use super::super::register::Registration;
 use super::observation::{Observation, Told, seconds};
 use super::policy::Confirm;
@@ -10,7 +11,6 @@ use super::values::Sample;
 use super::{Fates, Periods, Reach, Reporting};
 use crate::base::Instant;
 use crate::protocol::coap::{Code, Handle, Message, Notified};
-use crate::protocol::content;
 use crate::protocol::lwm2m::Attributes;
 
 /// /1/x/6, Notification Storing When Disabled or Offline.
@@ -82,29 +82,26 @@ impl Client {
             Ok(sample) => sample,
             Err(code) => return self.end(server, reporting, at, code, now),
         };
-        let terms = self.terms(server, &reporting.attributes, observation);
+        let terms = self.terms(server, observation);
         let periods = Periods::of(&terms, self.config.report.sampling);
-        let news = observation.news || is_news(reporting, observation, &sample);
-        let told_at = observation.told_at;
-        let (measured, set) = (sample.measured, &reporting.attributes);
-        let own = observation.attributes();
-        let baselines: smallvec::SmallVec<[bool; 4]> =
-            sample.seen.iter().map(|(at, seen)| seen.is_baseline(&own.over(&set.effective(*at)))).collect();
+        let news = observation.news || self.is_news(server, observation, &sample);
+        let (told_at, measured) = (observation.told_at, sample.measured);
         if resumed || periods.is_due(told_at, news, now) {
             return match self.tell_observer(server, reporting, at, sample, &terms, now) {
                 Ok(()) => Looked::Next(periods.next(now, false, measured, now)),
                 Err(code) => self.end(server, reporting, at, code, now),
             };
         }
-        let observation = &mut reporting.observations[at];
-        observation.news = news;
-        observation.measured = measured;
-        let kept = observation.told.bits_mut().iter_mut();
-        for ((kept, (_, seen)), baseline) in kept.zip(&sample.seen).zip(baselines) {
-            if baseline {
-                *kept = seen.bits();
+        let mut told = observation.told.clone();
+        for (told, (at, seen)) in told.bits_mut().iter_mut().zip(&sample.seen) {
+            if seen.is_baseline(&self.effective(server, observation, *at)) {
+                *told = seen.bits();
             }
         }
+        let observation = &mut reporting.observations[at];
+        observation.told = told;
+        observation.news = news;
+        observation.measured = measured;
         Looked::Next(periods.next(told_at, news, measured, now))
     }
 
@@ -122,6 +119,7 @@ impl Client {
         now: Instant,
     ) -> Result<(), Code> {
         let storing = self.server_flag(server, STORING) != Some(false);
+        let version = self.asker(server).version;
         let policy = &self.config.report;
         let capacity = terms.hqmax.map_or(policy.stored, |most| most as usize);
         let (confirm, confirm_every) = (policy.confirmable, policy.confirm_every);
@@ -146,15 +144,21 @@ impl Client {
                 // A format without times: what was is gone, what is counts.
                 fates.extend(past.iter().map(|_| NotificationFate::Dropped));
             }
-            let present = || content::encode(observation.format, observation.base(), &sample.entries).ok();
-            let Some(payload) = timed.or_else(present) else {
-                fates.into_iter().for_each(|fate| self.tell(Event::Notification(fate)));
-                return Err(Code::NOT_ACCEPTABLE);
+            let message = match timed {
+                Some(payload) => Message::response(Code::CONTENT)
+                    .with_content_format(observation.format)
+                    .with_payload(payload),
+                None => {
+                    match manage::told(observation.format, observation.base(), &sample.entries, version) {
+                        Ok(message) => message,
+                        Err(code) => {
+                            fates.into_iter().for_each(|fate| self.tell(Event::Notification(fate)));
+                            return Err(code);
+                        }
+                    }
+                }
             };
-            let message = Message::response(Code::CONTENT)
-                .with_content_format(observation.format)
-                .with_observe(number)
-                .with_payload(payload);
+            let message = message.with_observe(number);
             let long_ago = |every: std::time::Duration| {
                 u64::from(seconds(now).saturating_sub(observation.confirmed_at)) >= every.as_secs()
             };
@@ -225,22 +229,22 @@ impl Client {
         self.tidy_reporting(server);
     }
 
+    /// Whether what is seen now is news to the observer.
+    fn is_news(&self, server: u16, observation: &Observation, sample: &Sample) -> bool {
+        let told = observation.told.bits();
+        told.len() != sample.seen.len()
+            || told
+                .iter()
+                .zip(&sample.seen)
+                .any(|(before, (at, seen))| seen.is_news(*before, &self.effective(server, observation, *at)))
+    }
+
     /// Gives the memory back once nothing is to be told any more.
     pub(super) fn tidy_reporting(&mut self, server: u16) {
         if let Some(registration) = self.registration(server) {
             registration.reporting.take_if(|reporting| Reporting::is_idle(reporting));
         }
     }
-}
-
-/// Whether what is seen now is news to the observer.
-fn is_news(reporting: &Reporting, observation: &Observation, sample: &Sample) -> bool {
-    let told = observation.told.bits();
-    let own = observation.attributes();
-    told.len() != sample.seen.len()
-        || told.iter().zip(&sample.seen).any(|(before, (at, seen))| {
-            seen.is_news(*before, &own.over(&reporting.attributes.effective(*at)))
-        })
 }
 
 /// Gives a notification to the exchange layer, which makes it Confirmable if one of the same observation is

@@ -75,13 +75,12 @@ impl Client {
         if self.server_flag(server, MUTE) != Some(false) {
             return Err(SendRefused::Muted);
         }
-        let sample = self.sample(server, paths, true, now).map_err(|_| SendRefused::NoValues)?;
-        if sample.entries.is_empty() {
+        let entries = self.values(server, paths, now);
+        if entries.is_empty() {
             return Err(SendRefused::NoValues);
         }
         let format = self.config.report.send_format;
-        let payload =
-            content::encode(format, Path::ROOT, &sample.entries).map_err(|_| SendRefused::Format)?;
+        let payload = content::encode(format, Path::ROOT, &entries).map_err(|_| SendRefused::Format)?;
         let request =
             Message::request(Code::POST).with_path(&["dp"]).with_content_format(format).with_payload(payload);
         let registration = self.registration(server).ok_or(SendRefused::NotRegistered)?;

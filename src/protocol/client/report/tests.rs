@@ -305,11 +305,22 @@ impl Pair {
         self.answers.remove(at)
     }
 
-    fn write_attributes(&mut self, at: &str, query: &str) -> Result<(), AttributeError> {
-        let change = AttributeChange::parse(query.split('&').filter(|part| !part.is_empty()), Version::V1_2)?;
-        let done = self.client.write_attributes(SSID, path(at), &change);
-        self.run_for(Duration::ZERO);
-        done
+    /// A request of the server, and the code of its answer.
+    fn ask(&mut self, request: Message) -> Code {
+        let handle = self.server.request(request, self.now);
+        self.settle();
+        self.run_for(LATENCY * 2);
+        let at = self.answers.iter().position(|(of, _)| *of == handle).expect("answered");
+        self.answers.remove(at).1.code()
+    }
+
+    fn write_attributes(&mut self, at: &str, query: &str) -> Code {
+        self.ask(with_target(Message::request(Code::PUT), at, query))
+    }
+
+    fn attributes(&self, at: &str) -> String {
+        let registration = self.client.registered(SSID).unwrap();
+        registration.attributes.get(path(at)).map(Attributes::to_string).unwrap_or_default()
     }
 
     /// Stores a value as a Write of a server would.
@@ -324,9 +335,7 @@ impl Pair {
     }
 
     fn delete(&mut self, at: &str) {
-        self.client.tree.remove(path(at));
-        self.client.changed(path(at), self.now);
-        self.run_for(Duration::ZERO);
+        assert_eq!(self.ask(with_target(Message::request(Code::DELETE), at, "")), Code::DELETED);
     }
 
     /// What the device measures from now on.
@@ -361,12 +370,17 @@ impl Pair {
     }
 }
 
-fn get(at: &str, query: &str, accept: Option<ContentFormat>) -> Message {
+fn with_target(mut request: Message, at: &str, query: &str) -> Message {
     let segments: Vec<&str> = at.split('/').filter(|segment| !segment.is_empty()).collect();
-    let mut request = Message::request(Code::GET).with_path(&segments);
+    request = request.with_path(&segments);
     for part in query.split('&').filter(|part| !part.is_empty()) {
         request = request.with_query(part);
     }
+    request
+}
+
+fn get(at: &str, query: &str, accept: Option<ContentFormat>) -> Message {
+    let request = with_target(Message::request(Code::GET), at, query);
     match accept {
         Some(format) => request.with_accept(format),
         None => request,

@@ -11,7 +11,7 @@ fn refused(setup: Setup, request: Message) -> (Code, usize) {
 }
 
 #[test]
-fn what_cannot_be_observed_is_refused_with_the_right_code() {
+fn what_cannot_be_observed_is_not_and_is_answered_with_the_right_code() {
     let version = |version| Setup { version, ..Setup::default() };
     for (setup, request, code) in [
         (Setup::default(), get("/", "", None), Code::METHOD_NOT_ALLOWED),
@@ -28,7 +28,7 @@ fn what_cannot_be_observed_is_refused_with_the_right_code() {
         (version(Version::V1_1), get("/3/0/9", "pmin=1", None), Code::BAD_REQUEST),
         (version(Version::V1_0), get("/3/0/7/0", "", None), Code::METHOD_NOT_ALLOWED),
         (version(Version::V1_0), fetch(&["/3/0"]), Code::METHOD_NOT_ALLOWED),
-        (Setup::default(), fetch(&[]), Code::BAD_REQUEST),
+        (Setup::default(), fetch(&[]), Code::CONTENT),
         (Setup::default(), fetch(&["/3/0"]).with_path(&["3"]), Code::METHOD_NOT_ALLOWED),
         (
             Setup::default(),
