@@ -32,6 +32,7 @@ pub(super) fn event(event: client::Event, unreachable: Unreachable, now: Instant
         client::Event::Stat(coap::Stat::ResponseReset | coap::Stat::ResponseUnacknowledged) => {
             Event::Noise(NoiseKind::Unexpected)
         }
+        client::Event::Asleep => Event::Noise(NoiseKind::Asleep),
     }
 }
 
@@ -46,6 +47,7 @@ pub(super) fn state(state: client::State) -> MeterState {
         // An Update on its way does not make the server forget the meter.
         client::State::Registered | client::State::Updating => MeterState::Registered,
         client::State::Deregistering => MeterState::Deregistering,
+        client::State::Disabled => MeterState::Disabled,
         client::State::Deregistered => MeterState::Deregistered,
         client::State::Stopped => MeterState::Stopped,
         client::State::Failed => MeterState::Failed,

@@ -36,7 +36,7 @@ pub enum Output {
     Event(Event),
 }
 
-/// The one state a device is in.
+/// The one state a device is in; with several servers, see `Client::registration_state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// Not powered on.
@@ -49,7 +49,7 @@ pub enum State {
     BootstrapBackoff,
     /// A Register is on its way.
     Registering,
-    /// A Register failed; the next try is scheduled (/1/x/17-20).
+    /// A Register is scheduled: one failed (/1/x/17-20), or the first is delayed (/1/x/14).
     RegistrationBackoff,
     /// The server knows the device.
     Registered,
@@ -57,6 +57,8 @@ pub enum State {
     Updating,
     /// The De-register is on its way.
     Deregistering,
+    /// A server disabled the device (/1/x/4), and it stays away for /1/x/5 seconds.
+    Disabled,
     /// Left in good order, or stopped after it.
     Deregistered,
     /// Stopped without having de-registered.
@@ -254,6 +256,8 @@ pub enum Event {
     Noise(coap::Noise),
     /// The message layer counted something.
     Stat(coap::Stat),
+    /// A datagram came in while the device slept (queue mode), and is lost.
+    Asleep,
 }
 
 /// What a client's timer is for.
@@ -273,6 +277,12 @@ pub enum Reason {
     Update,
     /// What a server observes is to be looked at, or something is to be sent to it.
     Report,
+    /// The lifetime of a registration ends before the server has answered.
+    LifetimeEnd,
+    /// The time ends that a server disabled the device for.
+    DisableEnd,
+    /// The answer to a De-register is waited for no longer.
+    DeregisterEnd,
     /// The message layer wants to be called.
     Exchange(coap::Reason),
 }

@@ -19,7 +19,7 @@
 //! ```
 //!
 //! Each machine here is sans-IO. [`Client`] composes them behind one poll interface; `bootstrap`
-//! answers a Bootstrap-Server's commands, `register` keeps the registration with one server, `manage`
+//! answers a Bootstrap-Server's commands, `register` keeps the registrations, `manage`
 //! answers what a server asks of a registered device,
 //! and `report` tells servers what they observe. This room never resolves a name, opens a socket
 //! or reads a clock.
@@ -43,5 +43,8 @@ pub use event::{
     Event, Failure, Fate, Link, ManagementOperation, NotificationFate, Operation, Output, Reason,
     RequestKind, Stage, State,
 };
-pub use register::RegistrationPolicy;
+pub use register::{
+    Behaviour, BootstrapLimit, BootstrapRetry, OnUpdate, Order, ParseBehaviourError, ParseUpdateTimingError,
+    Patience, Refusal, RegistrationPolicy, Retries, Row, UpdateTiming, UsedUp,
+};
 pub use report::{Confirm, ReportPolicy, SendPlan, SendRefused};

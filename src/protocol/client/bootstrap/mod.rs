@@ -5,8 +5,6 @@ mod policy;
 
 pub use policy::BootstrapPolicy;
 
-use smallvec::SmallVec;
-
 use super::account;
 use super::client::Client;
 use super::config::Config;
@@ -180,7 +178,7 @@ impl Client {
             Box::new(Farewell { answer: answer.into(), until })
         });
         self.tell(Event::Completed { stage: Stage::Bootstrap, since: self.bootstrap_due });
-        self.connect_server(now);
+        self.connect_servers(now);
     }
 
     /// The Bootstrap-Request will not be answered.
@@ -218,16 +216,14 @@ impl Client {
 
     /// /1/x/9 was executed: the device bootstraps again.
     pub(super) fn trigger_bootstrap(&mut self, now: Instant) {
-        self.end_all_reporting();
-        self.registrations = SmallVec::new();
+        self.end_registrations();
         self.need_bootstrap(now, now);
     }
 
     /// /3/0/5 was executed: the device is as it left the factory, and starts anew. What it is to keep are
     /// certificates; without any, all of them are kept.
     pub(super) fn factory_reset(&mut self, _kept: Kept, now: Instant) {
-        self.end_all_reporting();
-        self.registrations = SmallVec::new();
+        self.end_registrations();
         self.tree = self.factory_store();
         self.decide(now, now);
     }

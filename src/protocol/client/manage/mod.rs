@@ -200,7 +200,12 @@ impl Client {
         match registration.phase {
             Phase::Registered(_) | Phase::Updating(_) | Phase::Deregistering(_) => {}
             // LwM2M Core §6.2.1: until Register is answered, requests of the server are ignored.
-            Phase::Connecting | Phase::Registering(_) | Phase::Waiting(_) => {
+            Phase::Pending
+            | Phase::Connecting
+            | Phase::Registering(_)
+            | Phase::Waiting(_)
+            | Phase::Disabled(_)
+            | Phase::Failed => {
                 return registration.exchange.ignore(received);
             }
         }
@@ -244,12 +249,12 @@ impl Client {
         effects: &mut Effects,
         now: Instant,
     ) -> Message {
-        let asker = Asker::new(&self.tree, server, self.config.version);
         let mut registrations = self.registrations.iter_mut();
         let registration = registrations.find(|registration| registration.account.short_server_id == server);
         let Some(registration) = registration else {
             return Message::response(Code::SERVICE_UNAVAILABLE);
         };
+        let asker = Asker::new(&self.tree, server, registration.version);
         let mut site = Site {
             tree: &mut self.tree,
             attributes: &mut registration.attributes,

@@ -149,9 +149,9 @@ impl Reporting {
 enum Reach {
     /// It is registered with.
     Open,
-    /// Not now; what it observes still stands.
+    /// Not now, as the way to it is being opened anew; what it observes still stands.
     Away,
-    /// It is being left.
+    /// It does not know the device, or is being left.
     Gone,
 }
 
@@ -159,8 +159,8 @@ impl Registration {
     fn reach(&self) -> Reach {
         match self.phase {
             Phase::Registered(_) | Phase::Updating(_) => Reach::Open,
-            Phase::Connecting | Phase::Registering(_) | Phase::Waiting(_) => Reach::Away,
-            Phase::Deregistering(_) => Reach::Gone,
+            Phase::Connecting if self.has_location() => Reach::Away,
+            _ => Reach::Gone,
         }
     }
 
@@ -176,7 +176,7 @@ impl Registration {
     fn void_observations(&mut self) -> usize {
         let Some(reporting) = &mut self.reporting else { return 0 };
         reporting.observations = Vec::new();
-        reporting.next = Instant::FAR;
+        (reporting.next, reporting.planned) = (Instant::FAR, Instant::FAR);
         // How each of them ends is told when the exchange layer has said so.
         reporting.flights.iter().for_each(|(handle, _)| self.exchange.abandon(*handle));
         if let Some(sending) = &reporting.sending {
@@ -233,25 +233,25 @@ impl Client {
     /// The server has answered a Register with 2.01: what is sent to it by plan begins.
     pub(super) fn begin_plan(&mut self, server: u16, now: Instant) {
         let config = self.config.clone();
-        let Some(plan) = config.report.send.as_ref().filter(|_| config.version > Version::V1_0) else {
+        let Some(plan) = config.report.send.as_ref().filter(|_| self.version(server) > Version::V1_0) else {
             return;
         };
         let wait = plan.wait(&mut self.rng);
         let Some(registration) = self.registration(server) else { return };
-        let reporting = registration.reporting.get_or_insert_default();
-        if reporting.planned == Instant::FAR {
-            reporting.planned = now + wait;
-        }
+        registration.reporting.get_or_insert_default().planned = now + wait;
     }
 
     /// The registration with `server` is about to be dropped as it is: accounts for all that will never
     /// be heard of again.
     pub(super) fn end_reporting(&mut self, server: u16) {
-        let Some(reporting) =
-            self.registration(server).and_then(|registration| registration.reporting.take())
-        else {
-            return;
-        };
+        let reporting = self.registration(server).and_then(|registration| registration.reporting.take());
+        if let Some(reporting) = reporting {
+            self.abandon_reporting(&reporting);
+        }
+    }
+
+    /// Tells the end of all that is on its way or stored.
+    pub(super) fn abandon_reporting(&mut self, reporting: &Reporting) {
         for _ in &reporting.flights {
             self.tell(Event::Notification(NotificationFate::Abandoned));
         }
@@ -304,13 +304,18 @@ impl Client {
             let path = Path::ROOT.child(SERVER)?.child(registration.account.server)?.child(resource)?;
             self.tree.get(path)?.as_integer().and_then(|number| u32::try_from(number).ok())
         };
-        let by_default = self.config.version >= Version::V1_2 && number(26) == Some(1);
+        let by_default = registration.version >= Version::V1_2 && number(26) == Some(1);
         Attributes {
             pmin: number(2),
             pmax: number(3),
             con: by_default.then_some(true),
             ..Attributes::default()
         }
+    }
+
+    /// The version spoken with a server.
+    fn version(&self, server: u16) -> Version {
+        self.registered(server).map_or(self.config.version, |registration| registration.version)
     }
 
     /// A boolean of the Server object; none if it is absent.

@@ -28,10 +28,10 @@ impl Client {
         if request.observe() != Some(REGISTER) {
             return answer;
         }
-        let Some(attributes) = attributes(request, &target, self.config.version) else {
+        let Some(attributes) = attributes(request, &target, self.version(server)) else {
             return Message::response(Code::BAD_REQUEST);
         };
-        match self.begin(server, request, &answer, &target, attributes, now) {
+        match self.begin_observation(server, request, &answer, &target, attributes, now) {
             Some(number) => answer.with_observe(number),
             None => answer,
         }
@@ -39,7 +39,7 @@ impl Client {
 
     /// Puts an observation on the list, in place of one it replaces. The number of its first answer; none if
     /// there is no room.
-    fn begin(
+    fn begin_observation(
         &mut self,
         server: u16,
         request: &Message,

@@ -62,7 +62,7 @@ impl Client {
         since: Instant,
         now: Instant,
     ) -> Result<(), SendRefused> {
-        if self.config.version == Version::V1_0 {
+        if self.version(server) == Version::V1_0 {
             return Err(SendRefused::Version);
         }
         let registration = self.registered(server).ok_or(SendRefused::NotRegistered)?;

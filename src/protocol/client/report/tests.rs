@@ -147,6 +147,7 @@ impl Setup {
             events: Vec::new(),
             asked: Vec::new(),
             send_code: Code::CHANGED,
+            update_code: Code::CHANGED,
         };
         pair.client.power_on(pair.now, pair.now);
         pair.settle();
@@ -199,6 +200,8 @@ struct Pair {
     asked: Vec<(Instant, Message)>,
     /// How Sends are answered.
     send_code: Code,
+    /// How Updates are answered.
+    update_code: Code,
 }
 
 /// How long a datagram takes.
@@ -239,7 +242,7 @@ impl Pair {
                     }
                     Code::POST if message.path_is(&["dp"]) => Message::response(self.send_code),
                     Code::DELETE => Message::response(Code::DELETED),
-                    _ => Message::response(Code::CHANGED),
+                    _ => Message::response(self.update_code),
                 };
                 self.asked.push((self.now, message));
                 self.server.respond(received, answer, self.now);

@@ -73,7 +73,7 @@ impl Client {
     }
 
     pub(super) fn asker(&self, server: u16) -> Asker {
-        Asker::new(&self.tree, server, self.config.version)
+        Asker::new(&self.tree, server, self.version(server))
     }
 
     fn view(&self, now: Instant) -> View<'_> {

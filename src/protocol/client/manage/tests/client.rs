@@ -80,7 +80,9 @@ impl Pair {
                 }
                 silent = false;
             }
-            if silent {
+            if self.client.poll_timeout().is_some_and(|(due, _)| due <= NOW) {
+                self.client.handle_timeout(NOW);
+            } else if silent {
                 return answer;
             }
         }

@@ -94,19 +94,20 @@ fn what_is_deleted_is_told_to_be_gone() {
 
 #[test]
 fn a_new_register_voids_observations_and_keeps_attributes() {
-    let mut pair = Setup::default().start();
+    let mut pair = Setup::default().with(integer("/1/0/1", 60)).start();
     assert_eq!(pair.write_attributes("/9", "pmin=1"), Code::CHANGED);
     pair.observe("/9/0/7", "con=1", None);
+    pair.run_for(secs(20));
     pair.lost = Box::new(|_| true);
     pair.write_number("/9/0/7", 1);
-    pair.run_for(secs(1));
-    assert_eq!(pair.client.notifications_in_flight(), 1);
+    // The Update waits behind the notification (NSTART) until the lifetime has run out.
+    pair.run_for(secs(35));
+    assert_eq!((pair.client.state(), pair.client.notifications_in_flight()), (State::Updating, 1));
+    let registers = |pair: &Pair| pair.asked.iter().filter(|(_, asked)| asked.path_is(&["rd"])).count();
+    pair.run_for(secs(5));
     pair.lost = Box::new(|_| false);
-    pair.client.register(SSID, pair.now);
-    pair.client.drain(Link::Server(SSID), pair.now);
-    pair.settle();
     pair.run_for(secs(10));
-    assert_eq!(pair.asked.iter().filter(|(_, message)| message.path_is(&["rd"])).count(), 2);
+    assert_eq!((registers(&pair), pair.client.state()), (2, State::Registered));
     assert_eq!((pair.observations(), pair.client.notifications_in_flight()), (0, 0));
     assert_eq!(pair.fates(NotificationFate::Abandoned), 1);
     assert_eq!(pair.attributes("/9"), "pmin=1");
