@@ -5,6 +5,7 @@
 
 mod bad_luck;
 mod dry_run;
+mod ems;
 mod hostile;
 mod onboarding;
 mod registration;
@@ -88,7 +89,7 @@ impl Setup {
     }
 
     fn ems_config(&self) -> EmsConfig {
-        EmsConfig { transmission: Arc::new(self.params.clone()), max_peers: 100_000, max_endpoints: 100_000 }
+        EmsConfig::new(Arc::new(self.params.clone()))
     }
 
     fn ems(&self) -> Ems {
