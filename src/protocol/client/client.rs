@@ -6,7 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::account;
-use super::bootstrap::{Farewell, Fingerprint, Session};
+use super::bootstrap::{Farewell, Fingerprint, Session, in_force};
 use super::config::Config;
 use super::event::{Event, Failure, Fate, Link, Output, Reason, RequestKind, State};
 use super::register::{Registration, find};
@@ -98,6 +98,11 @@ impl Client {
     /// What the device holds.
     pub fn tree(&self) -> &Tree {
         &self.tree
+    }
+
+    /// What counts for registrations: see [`in_force`].
+    pub(super) fn store(&self) -> &Tree {
+        in_force(&self.bootstrap, &self.tree)
     }
 
     /// The requests that are on their way: one to each server at the most, apart from what is sent of its
@@ -200,7 +205,8 @@ impl Client {
     }
 
     /// Which of these links, that lead to the same address, a datagram belongs to: the Bootstrap-Server's
-    /// while a session is on; else that of the server whose answer it is, or of the first there is.
+    /// while a session is on; else that of the server whose answer it is, or of the first there is. It is
+    /// always one of `candidates`, unless there are none.
     pub fn link_of(&self, candidates: &[Link], datagram: &[u8]) -> Link {
         let bootstrap = self.bootstrap.is_some()
             || self.farewell.as_ref().is_some_and(|farewell| farewell.answers(datagram));
@@ -211,7 +217,10 @@ impl Client {
         let mut servers =
             self.registrations.iter().filter(|registration| candidates.contains(&link(registration)));
         let awaited = servers.clone().find(|registration| registration.exchange.awaits(datagram));
-        awaited.or_else(|| servers.next()).map_or(Link::Bootstrap, |registration| link(registration))
+        let known = awaited.or_else(|| servers.next()).map(|registration| link(registration));
+        // What comes from where only servers of the past were is not the Bootstrap-Server's.
+        let nobody = || candidates.iter().copied().find(|link| *link == Link::Bootstrap);
+        known.or_else(nobody).or(candidates.first().copied()).unwrap_or(Link::Bootstrap)
     }
 
     /// A datagram came in on `link`.
@@ -278,11 +287,16 @@ impl Client {
     /// The next thing to be sent or known.
     pub fn poll_output(&mut self) -> Option<Output> {
         let output = self.out.pop_front();
-        if output.is_none() && self.out.capacity() > 0 && self.bootstrap.is_none() {
-            // An idle device keeps no empty queue; one that is being bootstrapped will need it at once.
+        if output.is_none() && self.out.capacity() > 0 && !self.is_busy() {
+            // An idle device keeps no empty queue; one that waits for a server's word will need it at once.
             self.out = VecDeque::new();
         }
         output
+    }
+
+    fn is_busy(&self) -> bool {
+        self.bootstrap.is_some()
+            || matches!(self.state, State::Registering | State::Updating | State::Deregistering)
     }
 
     /// When to call [`Client::handle_timeout`], and what for.

@@ -32,7 +32,7 @@ pub use card::{Card, CardError, decode_card, encode_card};
 pub use policy::{BootstrapPolicy, NoFinish};
 
 pub(super) use card::Fingerprint;
-pub(super) use session::{Farewell, Session};
+pub(super) use session::{Farewell, Session, in_force};
 
 use super::account;
 use super::client::Client;
@@ -301,6 +301,9 @@ impl Client {
     /// /3/0/5 was executed, and answered: the device is as it left the factory, and starts anew. What it is
     /// to keep are certificates; without any, all of them are kept.
     pub(super) fn factory_reset(&mut self, _kept: Kept, now: Instant) {
+        if self.leaving {
+            return;
+        }
         self.end_registrations();
         self.break_off_session();
         self.wake = None;

@@ -67,7 +67,7 @@ impl Client {
 
     /// Brings the card's accounts into force, if the card is another than last time. A card that was taken
     /// out, cannot be read or makes no account changes nothing: the device keeps what it holds.
-    fn look_at_card(&mut self, now: Instant) -> bool {
+    pub(in crate::protocol::client) fn look_at_card(&mut self, now: Instant) -> bool {
         let Some(provision) = &self.config.provision else { return false };
         let card = provision.card(self.number, now);
         let fingerprint = Fingerprint::of(&card);

@@ -136,6 +136,15 @@ impl Session {
     }
 }
 
+/// The store that registrations go by. During a bootstrap it is the one from before: the new one is half
+/// written, and lacks what was deleted to be written anew.
+pub(in crate::protocol::client) fn in_force<'a>(
+    session: &'a Option<Box<Session>>,
+    tree: &'a Tree,
+) -> &'a Tree {
+    session.as_ref().map_or(tree, |session| &session.saved)
+}
+
 /// How long the device waits for Finish: by its policy, else by its behaviour.
 fn no_finish(config: &Config) -> NoFinish {
     let row = config.registration.behaviour.row();

@@ -202,6 +202,42 @@ fn requests_of_servers_wait_until_the_bootstrap_is_over() {
 }
 
 #[test]
+fn registrations_go_by_the_store_from_before_while_the_new_one_is_written() {
+    let mut rig = Rig::registered(Duration::ZERO);
+    rig.at(149);
+    rig.client.trigger_bootstrap(rig.now);
+    rig.settle();
+    rig.serve(Link::Bootstrap, Message::response(Code::CHANGED));
+    assert_eq!(rig.command(Message::request(Code::DELETE)), Code::DELETED);
+    // The Update at half the lifetime, and what its refusal leads to.
+    rig.at(150);
+    rig.serve(EMS, Message::response(Code::NOT_FOUND));
+    let register = rig.serve(EMS, Message::response(Code::CREATED).with_location(&["rd", "2"]));
+    assert_eq!(register.query("lt"), Some("300"));
+    assert!(String::from_utf8_lossy(register.payload()).contains("</1/1>"));
+    // The Bootstrap-Server falls silent.
+    rig.at(171);
+    assert_eq!(rig.client.state(), State::Registered);
+}
+
+#[test]
+fn a_way_that_has_to_be_opened_during_a_bootstrap_is_found() {
+    let mut rig = Rig::new(Duration::ZERO);
+    rig.client.power_on(rig.now, rig.now);
+    rig.settle();
+    rig.serve(EMS, Message::response(Code::FORBIDDEN));
+    // The next try is a minute later.
+    rig.at(59);
+    rig.client.trigger_bootstrap(rig.now);
+    rig.settle();
+    rig.serve(Link::Bootstrap, Message::response(Code::CHANGED));
+    assert_eq!(rig.command(Message::request(Code::DELETE)), Code::DELETED);
+    rig.at(60);
+    rig.serve(EMS, Message::response(Code::CREATED).with_location(&["rd", "2"]));
+    assert!(!rig.events.contains(&Event::Failed(Failure::ServerUri)));
+}
+
+#[test]
 fn without_a_bootstrap_account_nothing_can_be_triggered() {
     let mut rig = Rig::registered(Duration::ZERO);
     rig.client.purge_bootstrap_account();
@@ -222,6 +258,27 @@ fn a_factory_reset_forgets_all_that_came_later() {
     assert_eq!(rig.client.tree().get(Path::resource(1, 1, 1)), Some(&Value::Integer(300)));
     assert!(!rig.client.tree().has_instance(1, 2));
     assert_eq!(rig.client.state(), State::Registered);
+}
+
+#[test]
+fn a_device_that_leaves_is_not_reset() {
+    let mut rig = Rig::registered(Duration::ZERO);
+    rig.client.shutdown(rig.now);
+    rig.settle();
+    rig.client.factory_reset(Kept::Initial, rig.now);
+    rig.serve(EMS, Message::response(Code::DELETED));
+    assert!(rig.heard.is_empty());
+    assert_eq!(rig.client.state(), State::Deregistered);
+}
+
+#[test]
+fn what_comes_from_a_server_of_the_past_is_not_taken_for_the_bootstrap_servers() {
+    let rig = Rig::registered(Duration::ZERO);
+    let write = [0x40, Code::PUT.0, 0, 1];
+    let past = [Link::Server(7), Link::Server(8)];
+    assert_eq!(rig.client.link_of(&past, &write), past[0]);
+    assert_eq!(rig.client.link_of(&[past[0], EMS], &write), EMS);
+    assert_eq!(rig.client.link_of(&[past[0], Link::Bootstrap], &write), Link::Bootstrap);
 }
 
 #[test]

@@ -154,12 +154,14 @@ impl Client {
         self.break_off_session();
         self.wake = None;
         self.farewell = None;
+        // Another card makes other accounts, and nothing is kept of those before.
+        let exchanged = self.look_at_card(now);
         let before = std::mem::take(&mut self.registrations);
-        let known = before.iter().any(|registration| !registration.fresh);
+        let known = !exchanged && before.iter().any(|registration| !registration.fresh);
         let mut kept: SmallVec<[Box<Registration>; 1]> = SmallVec::new();
         for mut registration in before {
             self.end_session(&mut registration);
-            let alive = registration.has_location() && now < registration.expires;
+            let alive = registration.has_location() && now < registration.expires && !exchanged;
             if alive && self.config.registration.keep_registration_over_reboot {
                 let exchange = Exchange::new(self.config.transmission.clone(), self.child_rng());
                 kept.push(Box::new(registration.resumed(exchange)));
@@ -185,7 +187,7 @@ impl Client {
         for mut registration in kept {
             let server = registration.account.short_server_id;
             if let Some(begun) = self.registration(server) {
-                registration.phase = begun.phase;
+                (registration.phase, registration.due) = (begun.phase, begun.due);
                 *begun = *registration;
             }
         }

@@ -28,6 +28,7 @@ mod update;
 use std::time::Duration;
 
 use super::account::Terms;
+use super::bootstrap::in_force;
 use super::client::Client;
 use super::event::{Event, Failure, Fate, RequestKind, Stage};
 use crate::base::Instant;
@@ -111,7 +112,8 @@ impl Client {
         self.void_observations(server);
         let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
-        registration.register(&self.endpoint, &self.tree, &self.config, now);
+        let tree = in_force(&self.bootstrap, &self.tree);
+        registration.register(&self.endpoint, tree, &self.config, now);
         self.tell(Event::Request { kind: RequestKind::Register, fate: Fate::Sent });
     }
 
@@ -138,7 +140,7 @@ impl Client {
 
     fn wait_longer(&mut self, server: u16, now: Instant) {
         let retries = self.config.registration.behaviour.row().retries;
-        let tree = &self.tree;
+        let tree = in_force(&self.bootstrap, &self.tree);
         let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         let pause = match retries {
@@ -261,7 +263,7 @@ impl Client {
         }
         let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
-        match registration.failed(refused, &self.tree, &self.config) {
+        match registration.failed(refused, in_force(&self.bootstrap, &self.tree), &self.config) {
             Verdict::Again(wait) => registration.phase = Phase::Waiting(now + wait),
             Verdict::NewSequence(wait) => {
                 registration.phase = Phase::Waiting(now + wait);

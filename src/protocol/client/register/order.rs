@@ -5,6 +5,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::super::account::{self, Account};
+use super::super::bootstrap::in_force;
 use super::super::client::Client;
 use super::super::event::{Event, Failure, Link, Output, State};
 use super::behaviour::Order;
@@ -56,7 +57,7 @@ impl Client {
 
     /// Starts a registration, after the delay of /1/x/14 if none has succeeded since the last bootstrap.
     fn start(&mut self, server: u16, due: Instant) {
-        let tree = &self.tree;
+        let tree = in_force(&self.bootstrap, &self.tree);
         let with_delay = self.config.version > Version::V1_0;
         let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
@@ -72,7 +73,7 @@ impl Client {
 
     /// Opens the way to a server: for a Register, or for an Update if there is a location.
     pub(super) fn connect(&mut self, server: u16, due: Instant) {
-        let tree = &self.tree;
+        let tree = in_force(&self.bootstrap, &self.tree);
         let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         let uri = account::uri(tree, registration.account.security).and_then(|uri| uri.parse().ok());
@@ -100,7 +101,7 @@ impl Client {
         let go_on = match self.config.registration.behaviour.row().order {
             Order::OneAtATime => !success,
             Order::Priority | Order::AtOnce => {
-                success || !account::blocks_on_failure(&self.tree, previous.server)
+                success || !account::blocks_on_failure(self.store(), previous.server)
             }
         };
         if go_on {

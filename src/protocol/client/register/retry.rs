@@ -14,6 +14,7 @@
 use std::time::Duration;
 
 use super::super::account::{self, Terms};
+use super::super::bootstrap::in_force;
 use super::super::client::Client;
 use super::super::config::Config;
 use super::behaviour::{Refusal, Retries, UsedUp};
@@ -81,7 +82,7 @@ impl Client {
     pub(super) fn used_up(&mut self, server: u16, pause: Option<Duration>, now: Instant) {
         let row = self.config.registration.behaviour.row();
         let again = pause.filter(|_| row.used_up == UsedUp::StartOver);
-        let tree = &self.tree;
+        let tree = in_force(&self.bootstrap, &self.tree);
         let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         let terms = Terms::read(tree, registration.account.server);

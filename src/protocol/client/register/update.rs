@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::account;
+use super::super::bootstrap::in_force;
 use super::super::client::Client;
 use super::super::event::{Event, Failure, Fate, RequestKind, Stage};
 use super::behaviour::OnUpdate;
@@ -26,7 +27,7 @@ impl Client {
         if registration.expires <= now {
             return self.register_again(server, false, now);
         }
-        registration.update(due, &self.tree, &self.config, now);
+        registration.update(due, in_force(&self.bootstrap, &self.tree), &self.config, now);
         self.tell(Event::Request { kind: RequestKind::Update, fate: Fate::Sent });
         self.show_registrations();
     }
@@ -73,6 +74,10 @@ impl Client {
             !self.another_is_up(server) && self.has_bootstrap_account() && !self.bootstrap_under_way();
         let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
+        if registration.peek().is_some_and(|rare| rare.away.is_some()) {
+            // The device was to leave behind this Update, and leaves without a word.
+            return self.left(server, now);
+        }
         let repeated = registration.peek().is_some_and(|rare| rare.repeated);
         match reaction {
             OnUpdate::Register => self.register_again(server, false, now),
@@ -91,7 +96,8 @@ impl Client {
                 self.show_registrations();
             }
             OnUpdate::Fail => {
-                let pause = account::Terms::read(&self.tree, registration.account.server).sequence_delay;
+                let tree = in_force(&self.bootstrap, &self.tree);
+                let pause = account::Terms::read(tree, registration.account.server).sequence_delay;
                 self.used_up(server, pause, now);
             }
             OnUpdate::Bootstrap if bootstraps => self.bootstrap_instead(now),

@@ -198,19 +198,6 @@ impl Client {
         }
     }
 
-    /// Whether there is something to tell `server` by now: what a device that sleeps wakes up for. A look
-    /// at a measured value that turns out to be news is not foreseen.
-    pub fn wants_to_report(&self, server: u16, now: Instant) -> bool {
-        let Some(registration) = self.registered(server) else { return false };
-        let Some(reporting) = &registration.reporting else { return false };
-        let told = |observation: &Observation| {
-            self.periods(server, observation).is_due(observation.told_at, observation.news, now)
-        };
-        !reporting.stored.is_empty()
-            || (reporting.sending.is_none() && reporting.planned <= now)
-            || reporting.observations.iter().any(told)
-    }
-
     /// What is at or below `path` has changed, came or went: whoever observes it is to know.
     pub(super) fn changed(&mut self, path: Path, _now: Instant) {
         for registration in &mut self.registrations {
@@ -302,7 +289,7 @@ impl Client {
         let Some(registration) = self.registered(server) else { return Attributes::default() };
         let number = |resource| {
             let path = Path::ROOT.child(SERVER)?.child(registration.account.server)?.child(resource)?;
-            self.tree.get(path)?.as_integer().and_then(|number| u32::try_from(number).ok())
+            self.store().get(path)?.as_integer().and_then(|number| u32::try_from(number).ok())
         };
         let by_default = registration.version >= Version::V1_2 && number(26) == Some(1);
         Attributes {
@@ -322,7 +309,7 @@ impl Client {
     fn server_flag(&self, server: u16, resource: u16) -> Option<bool> {
         let instance = self.registered(server)?.account.server;
         let path = Path::ROOT.child(SERVER)?.child(instance)?.child(resource)?;
-        self.tree.get(path)?.as_bool()
+        self.store().get(path)?.as_bool()
     }
 }
 

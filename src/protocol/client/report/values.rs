@@ -73,11 +73,11 @@ impl Client {
     }
 
     pub(super) fn asker(&self, server: u16) -> Asker {
-        Asker::new(&self.tree, server, self.version(server))
+        Asker::new(self.store(), server, self.version(server))
     }
 
     fn view(&self, now: Instant) -> View<'_> {
-        View { tree: &self.tree, device: self.config.device.as_deref(), nature: self.nature, now }
+        View { tree: self.store(), device: self.config.device.as_deref(), nature: self.nature, now }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Keeping a registration: Updates, sleep, disabling, reboots, leaving.
 
 use super::*;
+use crate::protocol::client::Behaviour;
 
 fn one(script: impl FnMut(&Seen) -> Reply + 'static) -> Bench {
     Bench::with_one(RegistrationPolicy::default(), &[], script)
@@ -203,6 +204,27 @@ fn disabling_waits_for_the_update_that_is_on_its_way() {
 }
 
 #[test]
+fn a_device_that_is_disabled_leaves_also_when_its_update_fails() {
+    for behaviour in Behaviour::ALL {
+        let policy = RegistrationPolicy { behaviour, ..RegistrationPolicy::default() };
+        let own = [(5, Value::Integer(60))];
+        let mut bench = Bench::with_one(policy, &own, |seen| match seen.target.as_str() {
+            "/rd/7" if seen.at < Instant::from_secs(100) => Reply::Silence,
+            _ => obliging(seen),
+        });
+        bench.with(|client, now| client.trigger_update(1, now));
+        bench.run_to(1);
+        bench.with(|client, now| client.disable(1, now));
+        // Update is given up after MAX_TRANSMIT_WAIT less the randomness: 62 s.
+        bench.run_to(70);
+        assert_eq!(bench.state(), State::Disabled, "{behaviour}");
+        bench.run_to(250);
+        assert_eq!((bench.times("/rd").len(), bench.state()), (2, State::Registered), "{behaviour}");
+        assert!(bench.seen.iter().all(|seen| seen.code != Code::DELETE), "{behaviour}");
+    }
+}
+
+#[test]
 fn a_device_with_another_server_is_not_disabled_as_a_whole() {
     let accounts = vec![bootstrap_account(), account(1, &[]), account(2, &[])];
     let mut bench = Bench::new(RegistrationPolicy::default(), accounts, obliging);
@@ -230,6 +252,16 @@ fn a_reboot_forgets_the_registration_unless_it_is_kept() {
     };
     assert_eq!(reboot(false, 50), ["50 1 POST /rd"]);
     assert_eq!(reboot(true, 50), ["50 1 POST /rd/7"]);
+}
+
+#[test]
+fn the_update_after_a_reboot_is_due_at_the_reboot() {
+    let policy = RegistrationPolicy { keep_registration_over_reboot: true, ..RegistrationPolicy::default() };
+    let mut bench = Bench::with_one(policy, &[], obliging);
+    bench.run_to(50);
+    bench.with(|client, now| client.reboot(now));
+    let since = Instant::from_secs(50);
+    assert_eq!(bench.count(Event::Completed { stage: Stage::Update, since }), 1);
 }
 
 #[test]
