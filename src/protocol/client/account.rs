@@ -193,9 +193,9 @@ pub(super) struct Terms {
     pub bootstrap_on_failure: bool,
     /// /1/x/17: tries in one sequence.
     pub retry_count: u32,
-    /// /1/x/18: wait after the first try of a sequence, doubling.
+    /// /1/x/18: wait after the first try of a sequence, doubling; a second at the least.
     pub retry_timer: Duration,
-    /// /1/x/19: wait between sequences; none is "never again".
+    /// /1/x/19: wait between sequences, a second at the least; none is "never again".
     pub sequence_delay: Option<Duration>,
     /// /1/x/20: how many sequences.
     pub sequence_count: u32,
@@ -207,11 +207,13 @@ impl Terms {
         let number = |id: u16, default: u32| {
             integer(tree, resource(id)).map_or(default, |n| u32::try_from(n.max(0)).unwrap_or(u32::MAX))
         };
-        let sequence_delay = number(19, 86_400);
+        // The definitions allow zero for both waits. A device without any would storm the server that set
+        // them so, and spin for ever where its datagrams cannot even be sent.
+        let sequence_delay = number(19, 86_400).max(1);
         Terms {
             bootstrap_on_failure: !matches!(tree.get(resource(16)), Some(Value::Boolean(false))),
             retry_count: number(17, 5).max(1),
-            retry_timer: Duration::from_secs(number(18, 60).into()),
+            retry_timer: Duration::from_secs(number(18, 60).max(1).into()),
             // /1/x/19: the largest value means that there is no further sequence.
             sequence_delay: (sequence_delay != u32::MAX).then(|| Duration::from_secs(sequence_delay.into())),
             sequence_count: number(20, 1).max(1),

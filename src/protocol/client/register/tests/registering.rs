@@ -95,6 +95,24 @@ fn a_server_that_cannot_be_reached_is_reached_for_again() {
 }
 
 #[test]
+fn waits_of_nothing_do_not_make_a_device_spin() {
+    let own = [integer(17, 1_000_000), integer(18, 0), integer(19, 0)];
+    let mut bench = Bench::with_one(RegistrationPolicy::default(), &own, servers_refuse(Code::FORBIDDEN));
+    bench.closed = vec![Link::Server(1)];
+    bench.run_to(10_000);
+    let tries = bench.count(Event::Failed(Failure::Unreachable));
+    assert!((2..15).contains(&tries), "{tries}");
+
+    let own = [integer(17, 1), integer(19, 0)];
+    let bench_of = |own: &[(u16, Value)]| {
+        let mut bench = Bench::with_one(RegistrationPolicy::default(), own, servers_refuse(Code::FORBIDDEN));
+        bench.run_to(10);
+        bench.times("/rd").len()
+    };
+    assert_eq!(bench_of(&own), 11);
+}
+
+#[test]
 fn the_version_is_lowered_step_by_step_and_stays_so() {
     let old_server = |seen: &Seen| match seen.target.contains("lwm2m=1.0") || !seen.target.starts_with("/rd?")
     {
