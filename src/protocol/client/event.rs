@@ -36,7 +36,8 @@ pub enum Output {
     Event(Event),
 }
 
-/// The one state a device is in; with several servers, see `Client::registration_state`.
+/// The one state a device is in. With several servers it is the most that any of them makes of it: known to
+/// one (`Registered`, `Updating`), then on the way to one, then waiting for something, then `Failed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// Not powered on.
