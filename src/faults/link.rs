@@ -40,6 +40,11 @@ impl Link {
         Link { faults, rng, lost: 0 }
     }
 
+    /// Has the link behave like this from now on.
+    pub fn set_faults(&mut self, faults: LinkFaults) {
+        self.faults = faults;
+    }
+
     /// Puts a datagram on the link at `now`.
     pub fn pass(&mut self, now: Instant) -> Arrivals {
         let mut arrivals = Arrivals::new();

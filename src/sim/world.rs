@@ -151,6 +151,12 @@ impl World {
         self.dropped.push((direction, number));
     }
 
+    /// Changes the links, for datagrams that are sent from now on.
+    pub fn set_link(&mut self, faults: LinkFaults) {
+        self.to_meter.set_faults(faults);
+        self.to_server.set_faults(faults);
+    }
+
     /// The time in the world.
     pub fn now(&self) -> Instant {
         self.now
