@@ -9,7 +9,7 @@ use crate::fleet::{FleetConfig, Load};
 use crate::meter;
 use crate::protocol::client::{self, Backoff, BootstrapPolicy, RegistrationPolicy};
 use crate::protocol::coap::ContentFormat;
-use crate::protocol::lwm2m::ServerUri;
+use crate::protocol::lwm2m::{ServerUri, Version};
 use crate::protocol::server::{Account, BootstrapConfig, Directory, EmsConfig, Plan, RetryTerms};
 use crate::servers::EmbeddedConfig;
 use crate::transport::{Gate, LocalAddresses};
@@ -20,11 +20,13 @@ const SPARE_PEERS: usize = 100_000;
 impl Scenario {
     /// What all meters share, given where their Bootstrap-Server is.
     pub fn client_config(&self, bootstrap_server: &ServerUri) -> client::Config {
+        let version = self.fleet.lwm2m;
         client::Config {
-            version: self.fleet.lwm2m,
+            version,
             transmission: Arc::new(self.coap.params()),
             bootstrap: BootstrapPolicy {
-                formats: vec![ContentFormat::SENML_CBOR],
+                // `pct` came with 1.1; without it, Bootstrap-Servers write TLV.
+                formats: if version >= Version::V1_1 { vec![ContentFormat::SENML_CBOR] } else { Vec::new() },
                 backoff: Backoff {
                     initial: self.retry.bootstrap_initial.duration(),
                     max: self.retry.bootstrap_max.duration(),
@@ -73,7 +75,8 @@ impl Scenario {
             self.servers.embedded.short_server_id,
             self.fleet.lifetime.duration(),
         );
-        account.retry = Some(RetryTerms {
+        // /1/x/17-20 came with 1.1.
+        account.retry = (self.fleet.lwm2m >= Version::V1_1).then_some(RetryTerms {
             count: retry.retry_count,
             timer: retry.retry_timer.duration(),
             sequence_delay: retry.sequence_delay.duration(),
