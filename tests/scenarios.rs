@@ -1,23 +1,27 @@
 //! Every shipped scenario is loaded and run in small, in virtual time.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bootstorm::faults::LinkFaults;
 use bootstorm::metrics::MeterState;
-use bootstorm::protocol::lwm2m::ServerUri;
 use bootstorm::scenario::{self, Overrides, Scenario};
-use bootstorm::sim::{DryRunConfig, World, dry_run};
+use bootstorm::sim::{DryRunConfig, World, dry_run, ems_address};
 
 /// The scenario as the simulation takes it; its own servers stand in for those elsewhere.
 fn in_small(scenario: &Scenario) -> DryRunConfig {
+    let scenario = scenario.clone().with_embedded_servers();
+    let accounts: Vec<_> = scenario.servers.embedded_accounts().collect();
+    let ems: Vec<SocketAddr> = (0..).map(ems_address).take(accounts.len()).collect();
+    let places = scenario.places(Some(World::BOOTSTRAP), &ems);
     DryRunConfig {
         plan: scenario.plan(),
-        client: Arc::new(scenario.client_config(&ServerUri::coap(World::BOOTSTRAP))),
-        bootstrap: scenario.bootstrap_config(Some(&ServerUri::coap(World::EMS))),
-        ems: scenario.ems_config(),
+        bootstrap: scenario.bootstrap_config(&places.ems),
+        ems: accounts.iter().map(|account| scenario.ems_config(account)).collect(),
+        client: Arc::new(scenario.client_config(places)),
         seed: scenario.run.seed,
         link: LinkFaults { delay: Duration::from_millis(5), ..LinkFaults::default() },
         hold: scenario.run.hold.duration(),

@@ -106,7 +106,7 @@ fn meters_of_version_1_0_neither_name_a_format_nor_are_told_retry_terms() {
         let client = scenario.client_config(&server);
         assert_eq!(client.version.to_string(), version);
         assert_eq!(!client.bootstrap.formats.is_empty(), newer, "{version}");
-        let server = scenario.bootstrap_config(None);
+        let server = scenario.bootstrap_config(&[]);
         let retry = server.directory.by_pattern[0].1.accounts[0].retry;
         assert_eq!(retry.is_some(), newer, "{version}");
     }

@@ -73,6 +73,10 @@ pub struct MeterArgs {
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
 
+    /// Provisioning file (TOML or CSV); the meter is that of its first row
+    #[arg(long, value_name = "FILE")]
+    provision: Option<PathBuf>,
+
     /// Set one key of the scenario, over the file; may be repeated
     #[arg(long, value_name = "PATH.TO.KEY=VALUE")]
     set: Vec<String>,
@@ -140,7 +144,8 @@ fn load(args: &MeterArgs) -> Result<Scenario, RunError> {
     let mut set = args.set.clone();
     set.extend(args.lwm2m.map(|version| format!("fleet.lwm2m=\"{version}\"")));
     set.extend(args.allow_remote.then(|| "allow_remote=true".to_owned()));
-    ScenarioArgs { scenario: args.scenario.clone(), set, seed: args.seed }.load()
+    ScenarioArgs { scenario: args.scenario.clone(), provision: args.provision.clone(), set, seed: args.seed }
+        .load()
 }
 
 fn bootstrap_server(args: &MeterArgs, scenario: &Scenario) -> Result<ServerUri, RunError> {

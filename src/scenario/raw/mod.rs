@@ -3,9 +3,16 @@
 //! Whole numbers are `i64` and lists are of strings here, as TOML has them, so that a value out of its
 //! range is told its range by `resolve` and not the name of a machine type.
 
+mod servers;
+
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Rate, Span};
+use crate::base::{Percent, Rate, Span};
+
+pub(super) use servers::{
+    RawAccount, RawBootstrapServer, RawEmbedded, RawEmsServer, RawInitiative, RawManners, RawPlan,
+    RawServers, RawService, Resources,
+};
 
 /// The whole file.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -14,7 +21,9 @@ pub(super) struct Raw {
     pub name: Option<String>,
     pub description: Option<String>,
     pub allow_remote: Option<bool>,
+    pub provision: Option<String>,
     pub fleet: RawFleet,
+    pub bootstrap: RawBootstrap,
     pub arrivals: RawArrivals,
     pub run: RawRun,
     pub servers: RawServers,
@@ -31,6 +40,45 @@ pub(super) struct RawFleet {
     pub lwm2m: Option<String>,
     pub lifetime: Option<Span>,
     pub hold_off: Option<Span>,
+    pub behaviour: Option<String>,
+    pub update: Option<String>,
+    pub update_with_objects: Option<bool>,
+    pub register_refused: Option<String>,
+    pub honour_max_age: Option<bool>,
+    pub queue_mode: Option<bool>,
+    pub profile_id: Option<bool>,
+    pub keep_registration_over_reboot: Option<bool>,
+    pub deregister_timeout: Option<Span>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawBootstrap {
+    pub mode: Option<String>,
+    pub formats: Option<Vec<String>>,
+    pub send_endpoint: Option<bool>,
+    pub pack: Option<bool>,
+    pub pack_retries: Option<i64>,
+    pub no_finish: Option<RawNoFinish>,
+    pub account_timeout: Option<Span>,
+    pub card: RawCard,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawNoFinish {
+    pub per_command: Option<Span>,
+    pub total: Option<Span>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawCard {
+    pub file: Option<String>,
+    pub missing: Option<Percent>,
+    pub unreadable: Option<Percent>,
+    pub inconsistent: Option<Percent>,
+    pub exchanged_at: Option<Span>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -50,23 +98,6 @@ pub(super) struct RawRun {
     pub goal: Option<String>,
     pub seed: Option<i64>,
     pub shards: Option<i64>,
-}
-
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct RawServers {
-    pub bootstrap: Option<String>,
-    pub ems: Option<String>,
-    pub embedded: RawEmbedded,
-}
-
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct RawEmbedded {
-    pub bootstrap_listen: Option<String>,
-    pub ems_listen: Option<String>,
-    pub short_server_id: Option<i64>,
-    pub workers: Option<i64>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
