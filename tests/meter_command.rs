@@ -85,6 +85,18 @@ fn verbose_tells_every_message_and_what_is_in_it() {
 }
 
 #[test]
+fn a_meter_of_version_1_0_names_no_format_and_is_written_tlv() {
+    let servers = Serving::start(&[]);
+    let invocation = meter(&servers.bootstrap).args(&["--verbose", "--lwm2m", "1.0"]);
+    let ended = there_and_back(invocation).expect_code(0);
+    let messages = messages(&ended);
+    let with = |part: &str| messages.iter().filter(|line| line.contains(part)).count();
+    assert_eq!((with("POST /bs?ep="), with("pct=")), (1, 0), "{}", ended.stdout);
+    assert_eq!((with(" PUT /"), with(" tlv ")), (2, 2), "{}", ended.stdout);
+    assert_eq!(with("lwm2m=1.0&"), 1, "{}", ended.stdout);
+}
+
+#[test]
 fn the_capture_holds_every_message() {
     let (servers, folder) = (Serving::start(&[]), tempfile::tempdir().expect("a folder"));
     let path = folder.path().join("meter.pcap");

@@ -6,6 +6,7 @@ use super::*;
 use crate::base::{Seed, Span};
 use crate::fleet::arrivals::{Pace, Process};
 use crate::protocol::lwm2m::Version;
+use crate::protocol::server::Plan;
 
 /// Loads a text as `storm.toml` on a machine with four cores.
 fn load_with(text: &str, set: &[&str]) -> Result<Scenario, ScenarioError> {
@@ -106,9 +107,10 @@ fn meters_of_version_1_0_neither_name_a_format_nor_are_told_retry_terms() {
         let client = scenario.client_config(&server);
         assert_eq!(client.version.to_string(), version);
         assert_eq!(!client.bootstrap.formats.is_empty(), newer, "{version}");
-        let server = scenario.bootstrap_config(&[]);
-        let retry = server.directory.by_pattern[0].1.accounts[0].retry;
-        assert_eq!(retry.is_some(), newer, "{version}");
+        let bootstrap = scenario.bootstrap_config(&[]);
+        let plans: Vec<_> = bootstrap.directory.by_pattern.iter().map(|(_, plan)| plan).collect();
+        let told = |plan: &&std::sync::Arc<Plan>| plan.accounts.iter().all(|a| a.retry.is_some() == newer);
+        assert!(!plans.is_empty() && plans.iter().all(told), "{version}");
     }
 }
 

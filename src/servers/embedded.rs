@@ -20,8 +20,8 @@ pub struct EmbeddedConfig {
     /// Where the Bootstrap-Server listens, and how it goes about it; `None` if it is elsewhere. The URIs of
     /// accounts that have none are those of the EMSs with their Short Server IDs.
     pub bootstrap: Option<(SocketAddr, BootstrapConfig)>,
-    /// The EMSs.
-    pub ems: Vec<EmbeddedEms>,
+    /// Where each EMS listens, and how it goes about it.
+    pub ems: Vec<(SocketAddr, EmsConfig)>,
     /// Threads of each server. The kernel gives each of them its part of the peers.
     pub workers: u32,
     /// Whether each thread stays on a core, the n-th on the n-th, as the shards do, if there are enough.
@@ -32,17 +32,6 @@ pub struct EmbeddedConfig {
     pub seed: Seed,
     /// The run's clock.
     pub clock: Clock,
-}
-
-/// One EMS.
-#[derive(Clone, Debug)]
-pub struct EmbeddedEms {
-    /// Where it listens.
-    pub listen: SocketAddr,
-    /// The Short Server ID under which devices know it.
-    pub short_server_id: u16,
-    /// How it goes about it.
-    pub config: EmsConfig,
 }
 
 /// Why the servers could not be started.
@@ -85,23 +74,29 @@ impl Embedded {
     pub fn start(config: EmbeddedConfig) -> Result<Self, ServersError> {
         let EmbeddedConfig { bootstrap, ems, seed, .. } = &config;
         let mut crews: Vec<Vec<Box<dyn Seat>>> = (0..config.workers.max(1)).map(|_| Vec::new()).collect();
-        let start_ems = |(number, place): (usize, &EmbeddedEms)| {
+        let start_ems = |(number, (listen, ems)): (usize, &(SocketAddr, EmsConfig))| {
             let seed = seed.child("ems", number as u64);
-            let make = |worker| Ems::new(place.config.clone(), worker as u8, seed.child("worker", worker));
-            Running::bind("EMS", place.listen, &config, false, make, count_ems, &mut crews)
+            let ems = EmsConfig { workers: config.workers.max(1), ..ems.clone() };
+            let make = |worker, address| {
+                let mut ems = ems.clone();
+                if ems.uri.is_empty() {
+                    ems.uri = ServerUri::coap(address).to_string();
+                }
+                Ems::new(ems, worker as u8, seed.child("worker", worker))
+            };
+            let other = ems.service.manners.uses_other_port();
+            Running::bind("EMS", *listen, &config, other, make, count_ems, &mut crews)
         };
         let running = ems.iter().enumerate().map(start_ems).collect::<Result<Vec<_>, _>>()?;
         let bootstrap = bootstrap.as_ref().map(|(listen, bootstrap)| {
             let seed = seed.child("bootstrap-server", 0);
             let mut bootstrap = bootstrap.clone();
             let uri = |server: &Running<EmsCounts>| ServerUri::coap(server.address).to_string();
-            let uris: Vec<(u16, String)> = ems
-                .iter()
-                .zip(&running)
-                .map(|(place, server)| (place.short_server_id, uri(server)))
-                .collect();
+            let places = ems.iter().zip(&running);
+            let uris: Vec<(u16, String)> =
+                places.map(|((_, ems), server)| (ems.short_server_id, uri(server))).collect();
             bootstrap.directory.locate(&uris);
-            let make = |worker| BootstrapServer::new(bootstrap.clone(), seed.child("worker", worker));
+            let make = |worker, _| BootstrapServer::new(bootstrap.clone(), seed.child("worker", worker));
             let other = bootstrap.service.manners.uses_other_port();
             Running::bind("Bootstrap-Server", *listen, &config, other, make, count_bootstrap, &mut crews)
         });
@@ -213,7 +208,7 @@ impl<C: Default + Send + 'static> Running<C> {
         listen: SocketAddr,
         config: &EmbeddedConfig,
         other_port: bool,
-        make: impl Fn(u64) -> S,
+        make: impl Fn(u64, SocketAddr) -> S,
         count: fn(&S, bool) -> C,
         crews: &mut [Vec<Box<dyn Seat>>],
     ) -> Result<Self, ServersError> {
@@ -246,7 +241,8 @@ impl<C: Default + Send + 'static> Running<C> {
                 }
                 false => None,
             };
-            crew.push(Box::new(Place { server: make(worker as u64), binding, other, published, count }));
+            let server = make(worker as u64, running.address);
+            crew.push(Box::new(Place { server, binding, other, published, count }));
         }
         Ok(running)
     }

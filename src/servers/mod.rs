@@ -8,4 +8,4 @@ mod embedded;
 mod worker;
 
 pub use counts::{BootstrapCounts, EmsCounts, ServerCounts};
-pub use embedded::{Embedded, EmbeddedConfig, EmbeddedEms, Final, ServersError};
+pub use embedded::{Embedded, EmbeddedConfig, Final, ServersError};

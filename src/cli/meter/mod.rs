@@ -89,6 +89,8 @@ pub struct MeterArgs {
 /// Versions of LwM2M that meters speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Lwm2m {
+    #[value(name = "1.0")]
+    V1_0,
     #[value(name = "1.1")]
     V1_1,
     #[value(name = "1.2")]
@@ -97,7 +99,11 @@ enum Lwm2m {
 
 impl fmt::Display for Lwm2m {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if *self == Lwm2m::V1_1 { "1.1" } else { "1.2" })
+        f.write_str(match self {
+            Lwm2m::V1_0 => "1.0",
+            Lwm2m::V1_1 => "1.1",
+            Lwm2m::V1_2 => "1.2",
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use super::account;
 use super::bootstrap::{Farewell, Fingerprint, Session};
 use super::config::Config;
 use super::event::{Event, Failure, Fate, Link, Output, Reason, RequestKind, State};
-use super::register::Registration;
+use super::register::{Registration, find};
 use crate::base::{Instant, Rng, Seed};
 use crate::protocol::coap::{self, Exchange, Noise};
 use crate::protocol::lwm2m::Tree;
@@ -129,6 +129,7 @@ impl Client {
             return;
         }
         self.wake = None;
+        self.purge = None;
         self.break_off_session();
         self.leave_servers(now);
     }
@@ -162,7 +163,11 @@ impl Client {
     /// The link that was asked for cannot be opened, or turned out to lead nowhere.
     pub fn handle_open_failed(&mut self, link: Link, now: Instant) {
         match link {
-            Link::Bootstrap => self.bootstrap_failed(Failure::Unreachable, now),
+            Link::Bootstrap if self.bootstrap.is_some() => {
+                self.bootstrap_failed(Failure::Unreachable, now);
+            }
+            // It was to listen on, or to repeat the answer to Finish: nothing waits for it.
+            Link::Bootstrap => self.tell(Event::Failed(Failure::Unreachable)),
             Link::Package => {}
             Link::Server(server) => {
                 self.server_unreachable(server, now);
@@ -181,15 +186,19 @@ impl Client {
         self.bootstrap_failures
     }
 
-    /// Which link a datagram belongs to where both lead to the same address: the one a session is on.
-    pub fn link_of(&self, datagram: &[u8]) -> Link {
-        let awaited = self.farewell.as_ref().is_some_and(|farewell| farewell.answers(datagram));
-        match self.registrations.first() {
-            Some(registration) if self.bootstrap.is_none() && !awaited => {
-                Link::Server(registration.account.short_server_id)
-            }
-            _ => Link::Bootstrap,
+    /// Which of these links, that lead to the same address, a datagram belongs to: the Bootstrap-Server's
+    /// while a session is on; else that of the server whose answer it is, or of the first there is.
+    pub fn link_of(&self, candidates: &[Link], datagram: &[u8]) -> Link {
+        let bootstrap = self.bootstrap.is_some()
+            || self.farewell.as_ref().is_some_and(|farewell| farewell.answers(datagram));
+        if bootstrap && candidates.contains(&Link::Bootstrap) {
+            return Link::Bootstrap;
         }
+        let link = |registration: &Registration| Link::Server(registration.account.short_server_id);
+        let mut servers =
+            self.registrations.iter().filter(|registration| candidates.contains(&link(registration)));
+        let awaited = servers.clone().find(|registration| registration.exchange.awaits(datagram));
+        awaited.or_else(|| servers.next()).map_or(Link::Bootstrap, |registration| link(registration))
     }
 
     /// A datagram came in on `link`.
@@ -209,15 +218,13 @@ impl Client {
                 (None, _) => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
             },
             Link::Package => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
-            Link::Server(server) => {
-                match self.registrations.iter_mut().find(|r| r.account.short_server_id == server) {
-                    Some(registration) if registration.is_asleep(&self.config.transmission, now) => {
-                        return self.tell(Event::Asleep);
-                    }
-                    Some(registration) => registration.exchange.handle_input(datagram, now),
-                    None => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
+            Link::Server(server) => match find(&mut self.registrations, server) {
+                Some(registration) if registration.is_asleep(&self.config.transmission, now) => {
+                    return self.tell(Event::Asleep);
                 }
-            }
+                Some(registration) => registration.exchange.handle_input(datagram, now),
+                None => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
+            },
         }
         self.drain(link, now);
     }
@@ -307,7 +314,7 @@ impl Client {
         match (event, link) {
             (coap::Event::Request(received), Link::Bootstrap) => self.bootstrap_command(received, now),
             (coap::Event::Request(received), Link::Server(server)) => {
-                self.from_server(server, received, now);
+                self.hear_server(server, received, now);
             }
             (coap::Event::Response { message, .. }, Link::Bootstrap) => {
                 self.bootstrap_answered(&message, now)
@@ -336,7 +343,7 @@ impl Client {
         }
     }
 
-    fn from_server(&mut self, server: u16, received: coap::Received, now: Instant) {
+    fn hear_server(&mut self, server: u16, received: coap::Received, now: Instant) {
         if self.bootstrap.is_none() {
             return self.server_request(server, received, now);
         }

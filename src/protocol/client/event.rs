@@ -97,7 +97,7 @@ pub enum Operation {
     Write,
     /// DELETE.
     Delete,
-    /// POST /bs.
+    /// POST /bs, or PUT.
     Finish,
 }
 
@@ -164,6 +164,37 @@ pub enum Failure {
     Unreachable,
 }
 
+/// What a server asks of a registered device (LwM2M Core §6.3, §6.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ManagementOperation {
+    /// GET.
+    Read,
+    /// GET with Accept 40.
+    Discover,
+    /// PUT with values.
+    WriteReplace,
+    /// POST on an object instance or a multiple resource.
+    WritePartial,
+    /// PUT with a query and no payload.
+    WriteAttributes,
+    /// POST on a resource.
+    Execute,
+    /// POST on an object.
+    Create,
+    /// DELETE.
+    Delete,
+    /// FETCH (1.1).
+    ReadComposite,
+    /// iPATCH (1.1).
+    WriteComposite,
+    /// GET with Observe 0.
+    Observe,
+    /// FETCH with Observe 0 (1.1).
+    ObserveComposite,
+    /// GET or FETCH with Observe 1.
+    CancelObservation,
+}
+
 /// What happened, for whoever measures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Event {
@@ -187,6 +218,13 @@ pub enum Event {
         kind: RequestKind,
         /// How.
         fate: Fate,
+    },
+    /// A server's request was answered.
+    Served {
+        /// What it asked for.
+        operation: ManagementOperation,
+        /// Whether the answer's code was one of success.
+        success: bool,
     },
     /// An attempt came to nothing.
     Failed(Failure),

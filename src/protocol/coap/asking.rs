@@ -94,6 +94,21 @@ impl Exchange {
         }
     }
 
+    /// Whether a datagram answers something of ours that is under way: which of several exchanges with one
+    /// address it is for.
+    pub fn awaits(&self, datagram: &[u8]) -> bool {
+        let Ok(message) = Message::decode_within(datagram, self.params.max_message()) else { return false };
+        let mut flights = self.requests.iter().filter_map(Outgoing::flight);
+        match message.code().is_response() {
+            true => flights.any(|flight| flight.token == message.token()),
+            false => {
+                matches!(message.kind(), Type::Ack | Type::Rst)
+                    && (flights.any(|flight| flight.transmission.mid == message.mid())
+                        || self.responses.iter().any(|response| response.mid == message.mid()))
+            }
+        }
+    }
+
     /// Requests begun and not yet answered, failed or abandoned (queued ones under NSTART included).
     pub fn in_flight(&self) -> usize {
         self.requests.iter().filter(|request| !matches!(request.purpose, Purpose::Notify(_))).count()

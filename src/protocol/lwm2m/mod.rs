@@ -1,5 +1,6 @@
 //! The LwM2M data model: paths, values, the object definition tables, the tree of values one device
-//! holds, who may access it, and the attributes that say when servers want to be notified.
+//! holds, who may access it, the attributes that say when servers want to be notified, and the frame of
+//! firmware packages.
 //!
 //! Nothing here knows how a value travels (that is `content`) or what a request is; this room only says
 //! what there is.
@@ -8,6 +9,7 @@ pub mod access;
 mod attributes;
 mod definition;
 pub mod objects;
+pub mod package;
 mod path;
 mod tree;
 mod uri;

@@ -7,7 +7,7 @@ use crate::base::Clock;
 use crate::protocol::lwm2m::ServerUri;
 use crate::protocol::server::{BootstrapConfig, Directory, EmsConfig, Plan};
 use crate::scenario::resolved::{Account, BootstrapTerms, Scenario};
-use crate::servers::{EmbeddedConfig, EmbeddedEms};
+use crate::servers::EmbeddedConfig;
 
 /// Peers and endpoint names an embedded server remembers beyond one for each meter: room for strangers.
 const SPARE_PEERS: usize = 100_000;
@@ -43,15 +43,11 @@ impl Scenario {
     }
 
     /// The EMSs of these accounts, one after the other from where the first is to listen.
-    fn embedded_ems<'a>(&self, accounts: impl Iterator<Item = &'a Account>) -> Vec<EmbeddedEms> {
+    fn embedded_ems<'a>(&self, accounts: impl Iterator<Item = &'a Account>) -> Vec<(SocketAddr, EmsConfig)> {
         let first = self.servers.embedded.ems_listen;
         let place = |(number, account): (u16, &Account)| {
             let port = if first.port() == 0 { 0 } else { first.port() + number };
-            EmbeddedEms {
-                listen: SocketAddr::new(first.ip(), port),
-                short_server_id: account.short_server_id,
-                config: self.ems_config(account),
-            }
+            (SocketAddr::new(first.ip(), port), self.ems_config(account))
         };
         (0..).zip(accounts).map(place).collect()
     }
@@ -92,11 +88,13 @@ impl Scenario {
     }
 
     /// The embedded EMS of an account.
-    pub fn ems_config(&self, _account: &Account) -> EmsConfig {
+    pub fn ems_config(&self, account: &Account) -> EmsConfig {
         EmsConfig {
-            transmission: Arc::new(self.coap.params()),
             max_peers: self.max_peers(),
             max_endpoints: self.max_peers(),
+            short_server_id: account.short_server_id,
+            service: self.servers.ems_service.config(),
+            ..EmsConfig::new(Arc::new(self.coap.params()))
         }
     }
 

@@ -194,6 +194,32 @@ fn two_accounts_of_one_number_or_two_bootstrap_servers_do_not_fit_together() {
 }
 
 #[test]
+fn a_server_whose_account_is_deleted_takes_with_it_what_was_its_own() {
+    let second = server_account(&ServerAccount {
+        instance: 2,
+        uri: "coap://127.0.0.1:9".to_owned(),
+        short_server_id: 102,
+        lifetime: Duration::from_secs(60),
+        binding: "U".to_owned(),
+        credentials: client::Credentials::NoSec,
+    });
+    let mut world = world_with(|config| {
+        config.bootstrap.server_initiated = true;
+        let mut factory = Vec::clone(&config.factory);
+        factory.extend(account_entries());
+        factory.extend(second);
+        config.factory = Arc::new(factory);
+    });
+    registered_soon(&mut world);
+    let mut server = Player::new(World::BOOTSTRAP);
+    assert_eq!(server.code(&mut world, request(Code::DELETE, "/0/2")), Code::DELETED);
+    assert!(world.meter(0).client().tree().has_instance(1, 2));
+    assert_eq!(server.code(&mut world, finish()), Code::CHANGED);
+    assert!(!world.meter(0).client().tree().has_instance(1, 2));
+    registered_soon(&mut world);
+}
+
+#[test]
 fn a_bootstrap_account_written_anew_has_to_be_complete() {
     let mut world = world_with(|_| {});
     let mut server = begun(&mut world);

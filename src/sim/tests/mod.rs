@@ -5,7 +5,9 @@
 
 mod bad_luck;
 mod bootstrapping;
+mod capture;
 mod dry_run;
+mod ems;
 mod hostile;
 mod onboarding;
 mod player;
@@ -93,7 +95,7 @@ impl Setup {
     }
 
     fn ems_config(&self) -> EmsConfig {
-        EmsConfig { transmission: Arc::new(self.params.clone()), max_peers: 100_000, max_endpoints: 100_000 }
+        EmsConfig::new(Arc::new(self.params.clone()))
     }
 
     fn ems(&self) -> Ems {

@@ -9,6 +9,7 @@ use super::player::Player;
 use super::*;
 use crate::protocol::client::{Card, Provision, encode_card};
 use crate::protocol::coap::{Code, Message};
+use crate::protocol::server::Initiative;
 
 /// A card slot that a test puts cards into.
 #[derive(Debug, Default)]
@@ -75,6 +76,30 @@ fn a_card_comes_before_everything_else() {
     assert_eq!((bootstraps(&world), registrations(&world)), (0, 1));
     // The account of the Bootstrap-Server is not the card's, and stays.
     assert!(world.meter(0).client().has_bootstrap_account());
+}
+
+#[test]
+fn a_card_may_bring_a_bootstrap_server_or_take_its_place() {
+    let uri_of_own = |world: &World| {
+        let tree = world.meter(0).client().tree();
+        tree.get(Path::resource(0, 0, 0)).and_then(Value::as_str).map(str::to_owned)
+    };
+    let mut both = account_entries();
+    both.extend(client::bootstrap_account("coap://127.0.0.9", Duration::ZERO));
+    let mut world = world_with_slot(&Slot::with(card(&both)));
+    registered_soon(&mut world);
+    assert_eq!(uri_of_own(&world).as_deref(), Some("coap://127.0.0.9"));
+
+    let in_its_place: Vec<Entry> = account_entries()
+        .into_iter()
+        .map(|Entry { path, value }| {
+            let ids = path.ids();
+            Entry::new(Path::resource(ids[0], if ids[0] == 0 { 0 } else { 1 }, ids[2]), value)
+        })
+        .collect();
+    let mut world = world_with_slot(&Slot::with(card(&in_its_place)));
+    registered_soon(&mut world);
+    assert!(!world.meter(0).client().has_bootstrap_account());
 }
 
 #[test]
@@ -151,6 +176,59 @@ fn a_card_that_comes_while_registering_fails_is_taken() {
     world.set_ems(Some(Setup::default().ems()));
     assert!(world.run_until(Instant::from_secs(200), all_registered));
     balanced(&world);
+}
+
+// ----- server-initiated, by way of the EMS ----------------------------------------------------------
+
+/// A world whose meter has an account from the factory and is registered with an EMS that a test plays.
+fn registered_by_hand(change: impl FnOnce(&mut client::Config)) -> (World, Player) {
+    let mut world = world_with(|config| {
+        with_factory_account(config);
+        change(config);
+    });
+    world.set_ems(None);
+    let mut ems = Player::new(World::EMS);
+    ems.serve(&mut world, created("1"));
+    registered_soon(&mut world);
+    (world, ems)
+}
+
+fn created(location: &str) -> Message {
+    Message::response(Code::CREATED).with_location(&["rd", location])
+}
+
+#[test]
+fn an_ems_makes_a_meter_bootstrap_again() {
+    let (mut world, mut ems) = registered_by_hand(|_| {});
+    world.set_bootstrap_server(Some(Setup::default().bootstrap_server()));
+    assert_eq!(ems.code(&mut world, request(Code::POST, "/1/1/9")), Code::CHANGED);
+    let again = ems.serve(&mut world, created("2"));
+    assert!(again.path_is(&["rd"]) && again.query("ep") == Some("urn:dev:os:meter-0000000"));
+    registered_soon(&mut world);
+    assert_eq!((bootstraps(&world), latencies(&world, Stage::Bootstrap).len()), (1, 1));
+    // The account is the one of the Bootstrap-Server now.
+    assert!(world.meter(0).client().tree().has_instance(1, 0));
+}
+
+#[test]
+fn a_meter_without_a_bootstrap_account_refuses_to() {
+    let (mut world, mut ems) = registered_by_hand(|config| {
+        let accounts = config.factory.iter().filter(|entry| !entry.path.starts_with(&Path::instance(0, 0)));
+        config.factory = Arc::new(accounts.cloned().collect());
+    });
+    assert_eq!(ems.code(&mut world, request(Code::POST, "/1/1/9")), Code::METHOD_NOT_ALLOWED);
+    assert!(all_registered(&world));
+}
+
+#[test]
+fn a_factory_reset_is_answered_and_ends_in_a_new_registration() {
+    let (mut world, mut ems) = registered_by_hand(|_| {});
+    let lifetime = request(Code::PUT, "/1/1/1").with_content_format(ContentFormat::TEXT);
+    assert_eq!(ems.code(&mut world, lifetime.with_payload(b"600".to_vec())), Code::CHANGED);
+    assert_eq!(ems.serve(&mut world, Message::response(Code::CHANGED)).query("lt"), Some("600"));
+    assert_eq!(ems.code(&mut world, request(Code::POST, "/3/0/5")), Code::CHANGED);
+    assert_eq!(ems.serve(&mut world, created("2")).query("lt"), Some("300"));
+    registered_soon(&mut world);
 }
 
 // ----- server-initiated, the way of 1.0 -----------------------------------------------------------
@@ -261,4 +339,70 @@ fn a_bootstrap_server_that_does_not_come_back_is_not_forgotten() {
     server.serve(&mut world, Message::response(Code::CHANGED));
     world.run_to(Instant::from_secs(500));
     assert!(world.meter(0).client().has_bootstrap_account());
+}
+
+// ----- against our own Bootstrap-Server ------------------------------------------------------------
+
+#[test]
+fn meters_take_packs_in_every_format() {
+    let formats = [ContentFormat::SENML_CBOR, ContentFormat::SENML_JSON, ContentFormat::LWM2M_CBOR];
+    for format in formats {
+        let mut world = world_with(|config| {
+            config.bootstrap.pack = true;
+            config.bootstrap.formats = vec![format];
+        });
+        world.set_bootstrap_server(Some(Setup::default().bootstrap_server()));
+        registered_soon(&mut world);
+        let counters = world.bootstrap_server().map(|server| server.counters()).expect("it is there");
+        assert_eq!((counters.packs, counters.requests, counters.writes), (1, 0, 0), "{format:?}");
+        // Here a Pack takes one round trip, and the account is the one that Writes would have made.
+        let tree = world.meter(0).client().tree();
+        assert_eq!(tree.get(Path::resource(1, 0, 0)), Some(&Value::Integer(101)), "{format:?}");
+    }
+}
+
+#[test]
+fn our_bootstrap_server_takes_the_initiative() {
+    let mut world = world_with(|config| {
+        config.version = Version::V1_0;
+        config.bootstrap.server_initiated = true;
+    });
+    let setup = Setup { format: None, version: Version::V1_0, ..Setup::default() };
+    let initiative = Initiative { after: Duration::from_secs(60), rate: "1/s".parse().expect("a rate") };
+    let config = BootstrapConfig { initiative: Some(initiative), ..setup.bootstrap_config() };
+    world.set_bootstrap_server(Some(BootstrapServer::new(config, Seed(1))));
+    registered_soon(&mut world);
+    assert!(world.run_until(Instant::from_secs(70), |world| registrations(world) == 2));
+    registered_soon(&mut world);
+    let counters = world.bootstrap_server().map(|server| server.counters()).expect("it is there");
+    assert_eq!((counters.requests, counters.initiated, counters.finished), (1, 1, 2));
+}
+
+#[test]
+fn packs_and_unasked_bootstraps_get_through_over_a_link_that_loses_a_third() {
+    for_seeds(0..4, |seed| {
+        let link = LinkFaults { loss: 0.3, duplicate: 0.2, ..LinkFaults::default() };
+        let setup = Setup { seed, link, ..Setup::default() };
+        let mut world = World::new(WorldConfig { seed: Seed(seed), link });
+        let initiative = Initiative { after: Duration::from_secs(60), rate: "1/s".parse().expect("a rate") };
+        let config = BootstrapConfig { initiative: Some(initiative), ..setup.bootstrap_config() };
+        world.set_bootstrap_server(Some(BootstrapServer::new(config, Seed(seed))));
+        world.set_ems(Some(setup.ems()));
+        let mut config = Arc::into_inner(setup.client_config()).expect("nobody else has it");
+        // The server takes the initiative towards devices it has walked through its commands, not those it
+        // gave a Pack.
+        let pack = seed % 2 == 0;
+        config.bootstrap.pack = pack;
+        config.bootstrap.pack_retries = 1;
+        config.bootstrap.server_initiated = true;
+        let config = Arc::new(config);
+        for number in 0..20 {
+            world.add_meter(config.clone(), &format!("urn:dev:os:meter-{number:07}"), Instant::ZERO);
+        }
+        world.run_to(Instant::from_secs(600));
+        assert!(world.run_until(Instant::from_secs(7_200), all_registered), "{:?}", world.states());
+        let counters = world.bootstrap_server().map(|server| server.counters()).expect("it is there");
+        assert_eq!((counters.packs > 0, counters.initiated > 0), (pack, !pack), "{counters:?}");
+        balanced(&world);
+    });
 }

@@ -15,9 +15,10 @@ pub(super) fn operation(request: &Message) -> Option<Operation> {
     match request.code() {
         Code::GET if request.accept() == Some(ContentFormat::LINK) => Some(Operation::Discover),
         Code::GET => Some(Operation::Read),
+        // Servers exist that PUT their Finish (Wakaama's), and no Write goes to /bs.
+        Code::POST | Code::PUT if request.path_is(&["bs"]) => Some(Operation::Finish),
         Code::PUT => Some(Operation::Write),
         Code::DELETE => Some(Operation::Delete),
-        Code::POST if request.path_is(&["bs"]) => Some(Operation::Finish),
         _ => None,
     }
 }
@@ -65,6 +66,7 @@ pub(super) fn settle(tree: &mut Tree, saved: &Tree) -> bool {
     fits
 }
 
+/// The access control that several servers take (/2) is there in every device, so nothing hangs on it.
 fn fits_together(tree: &Tree) -> bool {
     account::consistent(tree) && account::bootstrap_account_complete(tree)
 }

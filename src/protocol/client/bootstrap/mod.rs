@@ -37,6 +37,7 @@ pub(super) use session::{Farewell, Session};
 use super::account;
 use super::client::Client;
 use super::event::{Event, Failure, Fate, Link, Operation, Output, RequestKind, Stage, State};
+use super::manage::Kept;
 use super::register::{BootstrapRetry, ended};
 use crate::base::Instant;
 use crate::protocol::coap::{self, Code, Exchange, Message};
@@ -45,7 +46,10 @@ use crate::protocol::lwm2m::Version;
 /// How a device goes through a bootstrap.
 impl Client {
     pub(super) fn connect_bootstrap(&mut self, now: Instant) {
-        let Some(uri) = self.bootstrap_uri() else { return self.give_up(Failure::ServerUri) };
+        let Some(uri) = self.bootstrap_uri() else {
+            self.tell(Event::Failed(Failure::ServerUri));
+            return self.fall_back(Failure::ServerUri, now);
+        };
         self.begin_session(now);
         self.out.push_back(Output::Open { link: Link::Bootstrap, uri });
     }
@@ -199,11 +203,16 @@ impl Client {
         if self.leaving {
             return self.stop();
         }
-        if self.registrations.iter().any(|registration| registration.phase.is_up()) {
+        self.fall_back(failure, now);
+    }
+
+    /// No bootstrap now: the device goes on with the registrations it has, begins those it has accounts for,
+    /// or waits for the next bootstrap.
+    fn fall_back(&mut self, failure: Failure, now: Instant) {
+        if self.registrations.iter().any(|registration| registration.is_alive()) {
             self.show_registrations();
         } else if account::any_server(&self.tree) {
             // What was there before may still be good.
-            self.bootstrap_failures = self.bootstrap_failures.saturating_add(1);
             self.end_registrations();
             self.connect_servers(now);
         } else {
@@ -215,6 +224,8 @@ impl Client {
     fn retry_bootstrap(&mut self, failure: Failure, now: Instant) {
         let row = self.config.registration.behaviour.row();
         let retry = match failure {
+            // No waiting makes it one.
+            Failure::ServerUri => BootstrapRetry::Abort,
             Failure::Refused(..) => row.bootstrap_refused,
             _ => row.bootstrap_timeout,
         };
@@ -235,6 +246,7 @@ impl Client {
     /// the time.
     pub(super) fn back_off(&mut self, now: Instant) {
         self.bootstrap_failures = self.bootstrap_failures.saturating_add(1);
+        self.purge = None;
         let unit = self.rng.unit();
         let wait = self.config.bootstrap.backoff.wait(self.bootstrap_failures.into(), unit);
         self.wake = Some(now + wait);
@@ -252,8 +264,6 @@ impl Client {
         if self.bootstrap_under_way() || self.leaving || !self.has_bootstrap_account() {
             return;
         }
-        // The answer goes out before anything of the new session.
-        self.servers().into_iter().for_each(|server| self.drain(Link::Server(server), now));
         self.need_bootstrap(now, now);
     }
 
@@ -262,19 +272,13 @@ impl Client {
     /// device has tried the other ways.
     pub(super) fn begins_session(&self, datagram: &[u8]) -> bool {
         const TYPE: u8 = 0b0011_0000;
-        let begun = !matches!(
-            self.state,
-            State::Off | State::Deregistering | State::Deregistered | State::Stopped | State::Failed
-        );
+        if !self.config.bootstrap.server_initiated || self.bootstrap.is_some() || self.leaving {
+            return false;
+        }
+        let off = matches!(self.state, State::Off | State::Stopped | State::Failed);
         let command = matches!(datagram, [first, 1..=4, _, _, ..] if first & TYPE == 0);
         let repeated = self.farewell.as_ref().is_some_and(|farewell| farewell.answers(datagram));
-        self.config.bootstrap.server_initiated
-            && self.bootstrap.is_none()
-            && begun
-            && !repeated
-            && !self.leaving
-            && command
-            && self.has_bootstrap_account()
+        command && !repeated && !off && self.has_bootstrap_account()
     }
 
     pub(super) fn begin_unasked(&mut self, now: Instant) {
@@ -294,8 +298,9 @@ impl Client {
         }
     }
 
-    /// /3/0/5 was executed, and answered: the device is as it left the factory, and starts anew.
-    pub(super) fn factory_reset(&mut self, now: Instant) {
+    /// /3/0/5 was executed, and answered: the device is as it left the factory, and starts anew. What it is
+    /// to keep are certificates; without any, all of them are kept.
+    pub(super) fn factory_reset(&mut self, _kept: Kept, now: Instant) {
         self.end_registrations();
         self.break_off_session();
         self.wake = None;
@@ -307,3 +312,6 @@ impl Client {
         self.decide(now, now);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -152,8 +152,8 @@ fn no_finish(config: &Config) -> NoFinish {
 /// The format a Pack is asked for in: what the device likes best of those a Pack can come in, else SenML
 /// CBOR.
 fn pack_format(config: &Config) -> ContentFormat {
-    const LWM2M_CBOR: ContentFormat = ContentFormat(11_544);
-    const PACKS: [ContentFormat; 3] = [ContentFormat::SENML_CBOR, ContentFormat::SENML_JSON, LWM2M_CBOR];
+    const PACKS: [ContentFormat; 3] =
+        [ContentFormat::SENML_CBOR, ContentFormat::SENML_JSON, ContentFormat::LWM2M_CBOR];
     let mut liked = config.bootstrap.formats.iter().copied();
     liked.find(|format| PACKS.contains(format)).unwrap_or(PACKS[0])
 }
@@ -168,14 +168,14 @@ pub(in crate::protocol::client) struct Farewell {
 }
 
 impl Farewell {
-    /// Whether `datagram` is the Finish that `answer` answered: a confirmable POST with the same message
-    /// ID (RFC 7252 §4.5).
+    /// Whether `datagram` is the Finish that `answer` answered: a confirmable POST (or PUT) with the same
+    /// message ID (RFC 7252 §4.5).
     pub(in crate::protocol::client) fn answers(&self, datagram: &[u8]) -> bool {
         const TYPE: u8 = 0b0011_0000;
         match (datagram, &*self.answer) {
             ([first, code, id @ ..], [_, _, answered @ ..]) => {
                 first & TYPE == 0
-                    && *code == Code::POST.0
+                    && [Code::POST.0, Code::PUT.0].contains(code)
                     && id.len() >= 2
                     && id.get(..2) == answered.get(..2)
             }

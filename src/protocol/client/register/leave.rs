@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::super::account;
 use super::super::client::Client;
 use super::super::event::{Event, Failure, Fate, Link, Output, RequestKind, Stage, State};
-use super::registration::{Phase, Registration};
+use super::registration::{Phase, Registration, find};
 use crate::base::Instant;
 use crate::protocol::coap::{self, Code, Exchange, Message};
 
@@ -64,7 +64,7 @@ impl Client {
 
     pub(super) fn deregister_answered(&mut self, server: u16, answer: &Message, now: Instant) {
         let Some(since) = self.registration(server).map(|registration| registration.due) else { return };
-        self.tell(Event::Request { kind: RequestKind::Deregister, fate: Fate::Answered });
+        self.request_ended(server, Fate::Answered);
         if answer.code() == Code::DELETED {
             self.tell(Event::Completed { stage: Stage::Deregistration, since });
         } else {
@@ -83,10 +83,9 @@ impl Client {
     pub(super) fn give_up_request(&mut self, server: u16, kind: RequestKind) {
         let Some(registration) = self.registration(server) else { return };
         let Some(handle) = registration.phase.handle() else { return };
-        // Its end in the message layer means nothing any more.
-        registration.phase = Phase::Connecting;
         registration.exchange.abandon(handle);
-        self.tell(Event::Request { kind, fate: Fate::Abandoned });
+        // Its end in the message layer means nothing any more.
+        self.request_ended(server, Fate::Abandoned);
         self.tell(Event::Failed(Failure::TimedOut(kind)));
     }
 
@@ -106,7 +105,7 @@ impl Client {
     /// /1/x/4 was executed: the device leaves this server for /1/x/5 seconds.
     pub(in crate::protocol::client) fn disable(&mut self, server: u16, now: Instant) {
         let tree = &self.tree;
-        let registration = self.registrations.iter_mut().find(|r| r.account.short_server_id == server);
+        let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         let away: Duration = account::disable_timeout(tree, registration.account.server);
         if registration.phase.is_up() {

@@ -27,6 +27,7 @@ mod update;
 
 use std::time::Duration;
 
+use super::account::Terms;
 use super::client::Client;
 use super::event::{Event, Failure, Fate, RequestKind, Stage};
 use crate::base::Instant;
@@ -38,7 +39,7 @@ pub use behaviour::{
     Retries, Row, UsedUp,
 };
 pub use policy::RegistrationPolicy;
-pub(super) use registration::{Phase, Registration};
+pub(super) use registration::{Phase, Registration, find};
 use retry::Verdict;
 pub use timing::{ParseUpdateTimingError, UpdateTiming};
 
@@ -107,7 +108,7 @@ impl Client {
         if self.card_exchanged(now) {
             return;
         }
-        let registration = self.registrations.iter_mut().find(|r| r.account.short_server_id == server);
+        let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         registration.register(&self.endpoint, &self.tree, &self.config, now);
         self.tell(Event::Request { kind: RequestKind::Register, fate: Fate::Sent });
@@ -135,13 +136,15 @@ impl Client {
     }
 
     fn wait_longer(&mut self, server: u16, now: Instant) {
-        let pause = match self.config.registration.behaviour.row().retries {
-            Retries::Fixed { pause, .. } => pause,
-            Retries::Resources => return,
+        let retries = self.config.registration.behaviour.row().retries;
+        let tree = &self.tree;
+        let registration = find(&mut self.registrations, server);
+        let Some(registration) = registration else { return };
+        let pause = match retries {
+            Retries::Fixed { pause, .. } => Some(pause),
+            Retries::Resources => Terms::read(tree, registration.account.server).sequence_delay,
         };
-        if let Some(registration) = self.registration(server) {
-            registration.phase = Phase::Waiting(now + pause);
-        }
+        registration.phase = pause.map_or(Phase::Failed, |pause| Phase::Waiting(now + pause));
     }
 
     /// An answer to a request of a registration.
@@ -158,9 +161,17 @@ impl Client {
         }
     }
 
+    /// The request on its way has come to its end: whatever follows finds none.
+    fn request_ended(&mut self, server: u16, fate: Fate) {
+        let Some(registration) = self.registration(server) else { return };
+        let Some(kind) = registration.phase.request() else { return };
+        registration.phase = Phase::Connecting;
+        self.tell(Event::Request { kind, fate });
+    }
+
     fn register_answered(&mut self, server: u16, answer: &Message, now: Instant) {
-        self.tell(Event::Request { kind: RequestKind::Register, fate: Fate::Answered });
-        let registration = self.registrations.iter_mut().find(|r| r.account.short_server_id == server);
+        self.request_ended(server, Fate::Answered);
+        let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         if answer.code() != Code::CREATED {
             return self.register_refused(server, answer, now);
@@ -219,7 +230,7 @@ impl Client {
         let Some(phase) = self.registration(server).map(|registration| registration.phase) else { return };
         let (Some(kind), true) = (phase.request(), phase.handle() == Some(handle)) else { return };
         let (fate, failure) = ended(kind, why);
-        self.tell(Event::Request { kind, fate });
+        self.request_ended(server, fate);
         let row = self.config.registration.behaviour.row();
         match (kind, why) {
             (RequestKind::Register, _) => {
@@ -246,7 +257,7 @@ impl Client {
         if self.leaving {
             return self.leave_without_word(server);
         }
-        let registration = self.registrations.iter_mut().find(|r| r.account.short_server_id == server);
+        let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         match registration.failed(refused, &self.tree, &self.config) {
             Verdict::Again(wait) => registration.phase = Phase::Waiting(now + wait),
@@ -272,3 +283,6 @@ fn lower(version: Version) -> Option<Version> {
         Version::V1_0 => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use super::super::account::{self, Account};
 use super::super::client::Client;
 use super::super::event::{Event, Failure, Link, Output, State};
 use super::behaviour::Order;
-use super::registration::{Phase, Registration};
+use super::registration::{Phase, Registration, find};
 use crate::base::Instant;
 use crate::protocol::coap::Exchange;
 use crate::protocol::lwm2m::{ServerUri, Version};
@@ -58,7 +58,7 @@ impl Client {
     fn start(&mut self, server: u16, due: Instant) {
         let tree = &self.tree;
         let with_delay = self.config.version > Version::V1_0;
-        let registration = self.registrations.iter_mut().find(|r| r.account.short_server_id == server);
+        let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         let delay = match registration.fresh && with_delay {
             true => account::initial_delay(tree, registration.account.server),
@@ -73,7 +73,7 @@ impl Client {
     /// Opens the way to a server: for a Register, or for an Update if there is a location.
     pub(super) fn connect(&mut self, server: u16, due: Instant) {
         let tree = &self.tree;
-        let registration = self.registrations.iter_mut().find(|r| r.account.short_server_id == server);
+        let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         let uri = account::uri(tree, registration.account.security).and_then(|uri| uri.parse().ok());
         let Some(uri) = uri else {

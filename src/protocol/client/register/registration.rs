@@ -13,7 +13,7 @@ use super::profile;
 use crate::base::Instant;
 use crate::protocol::coap::{Code, ContentFormat, Exchange, Handle, Message};
 use crate::protocol::content::listing;
-use crate::protocol::lwm2m::{Tree, Version};
+use crate::protocol::lwm2m::{AttributeSet, Tree, Version};
 
 /// One registration, from the account it is made from to the location the server gave it.
 pub(in crate::protocol::client) struct Registration {
@@ -24,6 +24,8 @@ pub(in crate::protocol::client) struct Registration {
     pub due: Instant,
     /// The version spoken with this server: the device's, or a lower one after 4.12.
     pub version: Version,
+    /// What this server has attached to say when it wants to be notified.
+    pub attributes: AttributeSet,
     /// No registration has succeeded since the last bootstrap: /1/x/14 still counts.
     pub(super) fresh: bool,
     /// It was told that the device sleeps.
@@ -91,7 +93,7 @@ impl Phase {
     }
 
     /// The server knows the device.
-    pub(in crate::protocol::client) fn is_up(self) -> bool {
+    pub(super) fn is_up(self) -> bool {
         matches!(self, Phase::Registered(_) | Phase::Updating(_))
     }
 }
@@ -158,6 +160,7 @@ impl Registration {
             phase: Phase::Pending,
             due: Instant::ZERO,
             version,
+            attributes: AttributeSet::default(),
             fresh: true,
             queue: false,
             list_wanted: false,
@@ -197,6 +200,15 @@ impl Registration {
     /// All tries were used up, and nothing has succeeded since.
     pub(super) fn is_exhausted(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| rare.exhausted)
+    }
+
+    /// Whether something may still become of it by itself, other than to begin anew.
+    pub(in crate::protocol::client) fn is_alive(&self) -> bool {
+        match self.phase {
+            Phase::Pending | Phase::Failed => false,
+            Phase::Connecting | Phase::Registering(_) | Phase::Waiting(_) => !self.is_exhausted(),
+            Phase::Registered(_) | Phase::Updating(_) | Phase::Deregistering(_) | Phase::Disabled(_) => true,
+        }
     }
 
     /// Whether the server gave it a location that it has not outlived.
@@ -381,14 +393,22 @@ fn with_list(request: Message, list: Vec<u8>) -> Message {
     request.with_content_format(ContentFormat::LINK).with_payload(list)
 }
 
+/// The registration with the server of this Short Server ID, while the rest of the device stays at hand.
+pub(in crate::protocol::client) fn find(
+    registrations: &mut [Box<Registration>],
+    server: u16,
+) -> Option<&mut Registration> {
+    let mut registrations = registrations.iter_mut();
+    registrations
+        .find(|registration| registration.account.short_server_id == server)
+        .map(|found| &mut **found)
+}
+
 /// Looking registrations up.
 impl Client {
     /// The registration with the server of this Short Server ID.
     pub(in crate::protocol::client) fn registration(&mut self, server: u16) -> Option<&mut Registration> {
-        let mut registrations = self.registrations.iter_mut();
-        registrations
-            .find(|registration| registration.account.short_server_id == server)
-            .map(|found| &mut **found)
+        find(&mut self.registrations, server)
     }
 
     /// The Short Server IDs of all registrations.

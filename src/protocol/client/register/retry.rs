@@ -17,7 +17,7 @@ use super::super::account::{self, Terms};
 use super::super::client::Client;
 use super::super::config::Config;
 use super::behaviour::{Refusal, Retries, UsedUp};
-use super::registration::{Phase, Registration};
+use super::registration::{Phase, Registration, find};
 use crate::base::Instant;
 use crate::protocol::lwm2m::{Tree, Version};
 
@@ -82,7 +82,7 @@ impl Client {
         let row = self.config.registration.behaviour.row();
         let again = pause.filter(|_| row.used_up == UsedUp::StartOver);
         let tree = &self.tree;
-        let registration = self.registrations.iter_mut().find(|r| r.account.short_server_id == server);
+        let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         let terms = Terms::read(tree, registration.account.server);
         let rare = registration.rare();

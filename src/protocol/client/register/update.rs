@@ -6,7 +6,7 @@ use super::super::account;
 use super::super::client::Client;
 use super::super::event::{Event, Failure, Fate, RequestKind, Stage};
 use super::behaviour::OnUpdate;
-use super::registration::Phase;
+use super::registration::{Phase, find};
 use super::{Changed, max_age};
 use crate::base::Instant;
 use crate::protocol::coap::{Code, Message};
@@ -21,7 +21,7 @@ impl Client {
         if self.card_exchanged(now) {
             return;
         }
-        let registration = self.registrations.iter_mut().find(|r| r.account.short_server_id == server);
+        let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         if registration.expires <= now {
             return self.register_again(server, false, now);
@@ -32,8 +32,8 @@ impl Client {
     }
 
     pub(super) fn update_answered(&mut self, server: u16, answer: &Message, now: Instant) {
-        self.tell(Event::Request { kind: RequestKind::Update, fate: Fate::Answered });
-        let registration = self.registrations.iter_mut().find(|r| r.account.short_server_id == server);
+        self.request_ended(server, Fate::Answered);
+        let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         if answer.code() == Code::CHANGED {
             let since = registration.due;
@@ -71,7 +71,7 @@ impl Client {
         }
         let bootstraps =
             !self.another_is_up(server) && self.has_bootstrap_account() && !self.bootstrap_under_way();
-        let registration = self.registrations.iter_mut().find(|r| r.account.short_server_id == server);
+        let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         let repeated = registration.peek().is_some_and(|rare| rare.repeated);
         match reaction {
