@@ -24,8 +24,9 @@ pub use error::ScenarioError;
 pub use fitted::Fitted;
 pub use provision::Provisioning;
 pub use resolved::{
-    Account, Bootstrap, BootstrapServer, BootstrapTerms, CardTerms, Coap, Embedded, Fleet, Goal, Local,
-    Manners, Mode, PlanFor, PortRange, Retry, Run, Scenario, ServerChoice, Servers, Service,
+    Account, Bootstrap, BootstrapServer, BootstrapTerms, CardTerms, Coap, Embedded, EmsCampaign, EmsServer,
+    Fleet, Goal, Local, Manners, Mode, PlanFor, PortRange, Retry, Run, Scenario, ServerChoice, Servers,
+    Service,
 };
 
 /// The text of the scenario that is run when none is named.

@@ -3,9 +3,12 @@
 use std::net::SocketAddr;
 
 use crate::base::Span;
-use crate::base::text::{count, counted, figure};
-use crate::protocol::server::{Pace, PackAnswer, Plan, WriteLevel};
-use crate::scenario::{Account, BootstrapTerms, Manners, Scenario, ServerChoice, Service};
+use crate::base::text::{count, counted, figure, memory};
+use crate::protocol::lwm2m::Version;
+use crate::protocol::server::{Action, Ask, Delivery, Pace, PackAnswer, Plan, WriteLevel};
+use crate::scenario::{
+    Account, BootstrapTerms, EmsCampaign, EmsServer, Manners, Scenario, ServerChoice, Service,
+};
 
 /// Lines by name; those that go on have none.
 pub(super) fn lines(scenario: &Scenario) -> Vec<(&'static str, String)> {
@@ -33,7 +36,8 @@ pub(super) fn lines(scenario: &Scenario) -> Vec<(&'static str, String)> {
         }
     }
     if servers.embedded_accounts().next().is_some() {
-        lines.extend(service(&servers.ems_service, scenario));
+        lines.extend(ems(&servers.ems_server));
+        lines.extend(service(&servers.ems_server.service, scenario));
     }
     lines
 }
@@ -80,6 +84,56 @@ fn terms(terms: &BootstrapTerms) -> Option<String> {
         words.push(format!("writes {} more", counted(terms.extra.len() as u64, "resource")));
     }
     (!words.is_empty()).then(|| words.join(", "))
+}
+
+/// What EMSs ask and tell.
+fn ems(server: &EmsServer) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    let questions = server.interview.questions();
+    if !questions.is_empty() {
+        let count = |ask| questions.iter().filter(|question| question.ask == ask).count() as u64;
+        let (reads, observes) = (count(Ask::Read), count(Ask::Observe));
+        let words = [(reads, "reads"), (observes, "observes")];
+        let words = words.iter().filter(|(count, _)| *count > 0);
+        let words: Vec<_> =
+            words.map(|(count, word)| format!("{word} {}", counted(*count, "path"))).collect();
+        lines.push(("interview", format!("{} of each meter, where it has them", words.join(" and "))));
+    }
+    if !server.refuse.is_empty() {
+        let patterns: Vec<_> = server.refuse.iter().map(ToString::to_string).collect();
+        lines.push(("", format!("refuses {}", patterns.join(", "))));
+    }
+    let (lowest, highest) = server.versions;
+    if (lowest, highest) != (Version::V1_0, Version::V1_2) {
+        lines.push(("", format!("accepts LwM2M {lowest} to {highest}")));
+    }
+    for (index, EmsCampaign { server: id, campaign }) in server.campaigns.iter().enumerate() {
+        let name = if index == 0 { "campaigns" } else { "" };
+        let of = campaign.share.map_or("all".to_owned(), |share| share.to_string());
+        let again = campaign.repeat.map(|every| format!(", again every {}", Span(every))).unwrap_or_default();
+        let (start, rate, what) = (Span(campaign.start), campaign.rate, told(&campaign.action));
+        lines.push((name, format!("EMS {id} from {start}: {what}, {of} of its meters, {rate}{again}")));
+    }
+    lines
+}
+
+fn told(action: &Action) -> String {
+    match action {
+        Action::UpdateTrigger => "Update now".to_owned(),
+        Action::BootstrapTrigger => "bootstrap again".to_owned(),
+        Action::Disable => "stay away".to_owned(),
+        Action::Reboot => "reboot".to_owned(),
+        Action::FactoryReset => "reset to the factory's state".to_owned(),
+        Action::Execute { path, .. } => format!("execute {path}"),
+        Action::Read(path) => format!("read {path}"),
+        Action::Observe(path) => format!("observe {path}"),
+        Action::Cancel(path) => format!("no longer observe {path}"),
+        Action::Write(path, _) => format!("write {path}"),
+        Action::Firmware(firmware) => {
+            let way = if firmware.delivery == Delivery::Push { "pushed" } else { "pulled" };
+            format!("firmware {}, {}, {way}", firmware.version, memory(firmware.size.into()))
+        }
+    }
 }
 
 fn service(service: &Service, scenario: &Scenario) -> Vec<(&'static str, String)> {

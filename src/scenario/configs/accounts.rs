@@ -69,6 +69,11 @@ impl Scenario {
         resources.extend(account.delay.map(|delay| (14, Value::Unsigned(delay.duration().as_secs()))));
         resources.extend(account.block.map(|block| (15, Value::Boolean(block))));
         resources.extend(account.resources.iter().cloned());
+        // /1/x/23: as long as a server has it, or as long as it is absent, nothing is sent.
+        const MUTE_SEND: u16 = 23;
+        if self.report.send.is_some() && resources.iter().all(|(id, _)| *id != MUTE_SEND) {
+            resources.push((MUTE_SEND, Value::Boolean(false)));
+        }
         resources
     }
 

@@ -74,6 +74,7 @@ impl Scenario {
                 server_initiated: bootstrap.mode == Mode::ServerInitiated,
             },
             registration: self.fleet.registration.clone(),
+            report: self.report.clone(),
             provision: Fitting::of(&self.fitted, self.cards(&places)),
             device: None,
             factory: self.factory(&places),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::base::Clock;
+use crate::base::{Clock, Span};
 use crate::protocol::lwm2m::ServerUri;
 use crate::protocol::server::{BootstrapConfig, Directory, EmsConfig, Plan};
 use crate::scenario::resolved::{Account, BootstrapTerms, Scenario};
@@ -89,12 +89,23 @@ impl Scenario {
 
     /// The embedded EMS of an account.
     pub fn ems_config(&self, account: &Account) -> EmsConfig {
+        let server = &self.servers.ems_server;
+        let own = server.campaigns.iter().filter(|told| told.server == account.short_server_id);
+        let transmission = Arc::new(self.coap.params());
+        let awake = server.awake.map_or_else(|| transmission.max_transmit_wait(), Span::duration);
         EmsConfig {
             max_peers: self.max_peers(),
             max_endpoints: self.max_peers(),
             short_server_id: account.short_server_id,
-            service: self.servers.ems_service.config(),
-            ..EmsConfig::new(Arc::new(self.coap.params()))
+            versions: server.versions,
+            refused: server.refuse.clone(),
+            profile_ids: server.profile_ids,
+            interview: server.interview.clone(),
+            awake,
+            max_waiting: server.max_waiting as usize,
+            campaigns: own.map(|told| told.campaign.clone()).collect(),
+            service: server.service.config(),
+            ..EmsConfig::new(transmission)
         }
     }
 

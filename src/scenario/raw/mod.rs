@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::base::{Percent, Rate, Span};
 
 pub(super) use servers::{
-    RawAccount, RawBootstrapServer, RawEmbedded, RawEmsServer, RawInitiative, RawManners, RawPlan,
-    RawServers, RawService, Resources,
+    RawAccount, RawBootstrapServer, RawCampaign, RawEmbedded, RawEmsServer, RawInitiative, RawManners,
+    RawPlan, RawServers, RawService, Resources,
 };
 
 /// The whole file.
@@ -24,6 +24,7 @@ pub(super) struct Raw {
     pub provision: Option<String>,
     pub fleet: RawFleet,
     pub bootstrap: RawBootstrap,
+    pub report: RawReport,
     pub arrivals: RawArrivals,
     pub run: RawRun,
     pub servers: RawServers,
@@ -79,6 +80,27 @@ pub(super) struct RawCard {
     pub unreadable: Option<Percent>,
     pub inconsistent: Option<Percent>,
     pub exchanged_at: Option<Span>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawReport {
+    pub confirmable: Option<String>,
+    pub confirm_every: Option<Span>,
+    pub sampling: Option<Span>,
+    pub observations: Option<i64>,
+    pub composite_paths: Option<i64>,
+    pub stored: Option<i64>,
+    pub send: Option<RawSend>,
+    pub send_format: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawSend {
+    pub every: Option<Span>,
+    pub jitter: Option<Span>,
+    pub paths: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]

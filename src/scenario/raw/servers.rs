@@ -85,8 +85,34 @@ pub(in crate::scenario) struct RawInitiative {
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::scenario) struct RawEmsServer {
+    pub versions: Option<String>,
+    pub refuse: Option<Vec<String>>,
+    pub profile_ids: Option<bool>,
+    pub interview: Option<String>,
+    pub questions: Option<Vec<String>>,
+    pub awake: Option<Span>,
+    pub max_waiting: Option<i64>,
     pub service: RawService,
     pub manners: RawManners,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub campaign: Vec<RawCampaign>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::scenario) struct RawCampaign {
+    pub action: Option<String>,
+    pub value: Option<toml::Value>,
+    pub server: Option<i64>,
+    pub start: Option<Span>,
+    pub rate: Option<Rate>,
+    pub share: Option<Percent>,
+    pub repeat: Option<Span>,
+    pub version: Option<String>,
+    pub size: Option<i64>,
+    pub delivery: Option<String>,
+    pub poll: Option<Span>,
+    pub limit: Option<Span>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]

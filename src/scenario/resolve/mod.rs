@@ -5,7 +5,9 @@
 mod accounts;
 mod bootstrap;
 mod bootstrap_server;
+mod ems_server;
 mod fleet;
+mod report;
 mod run;
 mod servers;
 mod service;
@@ -20,11 +22,14 @@ use super::resolved::Scenario;
 
 pub(super) use bootstrap::{FORMATS, MODES};
 pub(super) use bootstrap_server::{LEVELS, step_name};
+pub(super) use ems_server::{DELIVERIES, action_name, question_name};
+pub(super) use report::{CONFIRM, SEND_FORMATS};
 
 pub(super) fn resolve(raw: &Raw, file: &str, cores: u32) -> Result<Scenario, Fault> {
     let allow_remote = raw.allow_remote.unwrap_or(false);
     let fleet = fleet::fleet(&raw.fleet)?;
     let bootstrap = bootstrap::bootstrap(&raw.bootstrap, &fleet)?;
+    let report = report::report(&raw.report, fleet.lwm2m)?;
     let arrivals = run::arrivals(&raw.arrivals, fleet.meters)?;
     let coap = run::coap(&raw.coap)?;
     let run = run::run(&raw.run, &fleet, &coap, cores)?;
@@ -39,6 +44,7 @@ pub(super) fn resolve(raw: &Raw, file: &str, cores: u32) -> Result<Scenario, Fau
         provision: raw.provision.clone(),
         fleet,
         bootstrap,
+        report,
         arrivals,
         run,
         servers,

@@ -9,7 +9,7 @@ use super::super::raw::{RawEmbedded, RawServers};
 use super::super::resolved::{Account, Bootstrap, Embedded, Fleet, Mode, ServerChoice, Servers};
 use super::accounts::accounts;
 use super::bootstrap_server::bootstrap_server;
-use super::service::service;
+use super::ems_server::ems_server;
 use super::values::{parsed, quoted, whole};
 
 const ALLOW: &str = "allow_remote = true permits it; without it no datagram leaves this machine";
@@ -29,11 +29,11 @@ pub(super) fn servers(
     let short_server_id = short_server_id("servers.embedded", raw.embedded.short_server_id, 101)?;
     let accounts = accounts(&raw.account, &ems, short_server_id, fleet, allow_remote)?;
     let bootstrap_server = bootstrap_server(&raw.bootstrap_server, &accounts)?;
-    let ems_service = service("servers.ems_server", &raw.ems_server.service, &raw.ems_server.manners)?;
+    let ems_server = ems_server(&raw.ems_server, &accounts)?;
     // A pace is that of one desk: with several threads, each would have it.
-    let paced = bootstrap_server.service.pace.is_some() || ems_service.pace.is_some();
+    let paced = bootstrap_server.service.pace.is_some() || ems_server.service.pace.is_some();
     let embedded = embedded(&raw.embedded, short_server_id, &accounts, allow_remote, paced, shards)?;
-    Ok(Servers { bootstrap, ems, accounts, embedded, bootstrap_server, ems_service })
+    Ok(Servers { bootstrap, ems, accounts, embedded, bootstrap_server, ems_server })
 }
 
 /// A run without a Bootstrap-Server, for meters that need none.

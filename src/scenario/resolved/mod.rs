@@ -10,7 +10,7 @@ use crate::base::{Percent, Seed, Span};
 use crate::fleet::arrivals::ArrivalsConfig;
 use crate::fleet::endpoint::EndpointTemplate;
 use crate::fleet::plan::{Addressing, Plan, PlanConfig};
-use crate::protocol::client::RegistrationPolicy;
+use crate::protocol::client::{RegistrationPolicy, ReportPolicy};
 use crate::protocol::coap;
 use crate::protocol::lwm2m::{Host, ServerUri, Version};
 
@@ -20,7 +20,8 @@ use super::fitted::Fitted;
 
 pub use bootstrap::{Bootstrap, CardTerms, Mode};
 pub use servers::{
-    Account, BootstrapServer, BootstrapTerms, Embedded, Manners, PlanFor, ServerChoice, Servers, Service,
+    Account, BootstrapServer, BootstrapTerms, Embedded, EmsCampaign, EmsServer, Manners, PlanFor,
+    ServerChoice, Servers, Service,
 };
 
 /// What a run is to do. Made by [`super::load`] alone, which checks every range named here.
@@ -38,6 +39,8 @@ pub struct Scenario {
     pub fleet: Fleet,
     /// How they come by their accounts.
     pub bootstrap: Bootstrap,
+    /// What they tell servers that observe them, and by themselves.
+    pub report: ReportPolicy,
     /// When they start.
     pub arrivals: ArrivalsConfig,
     /// How the run goes.

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 
 use crate::base::{Percent, Span};
 use crate::protocol::coap::{Code, ContentFormat};
-use crate::protocol::lwm2m::{Entry, ServerUri, Value};
+use crate::protocol::lwm2m::{Entry, ServerUri, Value, Version};
 use crate::protocol::server::{
-    self, EndpointPattern, Initiative, Pace, PackAnswer, Patience, Plan, Step, WriteLevel,
+    self, Campaign, EndpointPattern, Initiative, Interview, Pace, PackAnswer, Patience, Plan, Step,
+    WriteLevel,
 };
 
 /// `[servers]`: what the meters talk to.
@@ -23,8 +24,8 @@ pub struct Servers {
     pub embedded: Embedded,
     /// What the embedded Bootstrap-Server does.
     pub bootstrap_server: BootstrapServer,
-    /// How well the embedded EMSs serve.
-    pub ems_service: Service,
+    /// What the embedded EMSs do.
+    pub ems_server: EmsServer,
 }
 
 impl Servers {
@@ -156,6 +157,36 @@ impl BootstrapTerms {
             extra: Vec::new(),
         }
     }
+}
+
+/// `[servers.ems_server]`: what the embedded EMSs do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EmsServer {
+    /// The lowest and the highest version they accept.
+    pub versions: (Version, Version),
+    /// The endpoint names they refuse.
+    pub refuse: Vec<EndpointPattern>,
+    /// Whether they keep object lists by their profile IDs.
+    pub profile_ids: bool,
+    /// What they ask a meter when it registers.
+    pub interview: Interview,
+    /// How long a meter in queue mode is awake, 0 s to 1 d; `None` is MAX_TRANSMIT_WAIT.
+    pub awake: Option<Span>,
+    /// Requests that may wait for one meter, 0 to 100,000.
+    pub max_waiting: u32,
+    /// What they tell meters, and when.
+    pub campaigns: Vec<EmsCampaign>,
+    /// How well each of them serves.
+    pub service: Service,
+}
+
+/// `[[servers.ems_server.campaign]]`: what one embedded EMS tells many meters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EmsCampaign {
+    /// The short server id of the EMS.
+    pub server: u16,
+    /// What, when and how fast.
+    pub campaign: Campaign,
 }
 
 /// `service` and `manners` of an embedded server.

@@ -4,12 +4,13 @@ mod servers;
 
 use crate::base::Span;
 use crate::fleet::arrivals::{Pace, Process};
-use crate::protocol::client::{NoFinish, Refusal, RegistrationPolicy};
+use crate::protocol::client::{NoFinish, Refusal, RegistrationPolicy, ReportPolicy};
 
 use super::raw::{
-    Raw, RawArrivals, RawBootstrap, RawCard, RawCoap, RawFleet, RawLocal, RawNoFinish, RawRetry, RawRun,
+    Raw, RawArrivals, RawBootstrap, RawCard, RawCoap, RawFleet, RawLocal, RawNoFinish, RawReport, RawRetry,
+    RawRun, RawSend,
 };
-use super::resolve::{FORMATS, MODES};
+use super::resolve::{CONFIRM, FORMATS, MODES, SEND_FORMATS};
 use super::resolved::{Bootstrap, CardTerms, Fleet, Goal, Scenario};
 
 impl Scenario {
@@ -28,6 +29,7 @@ fn raw(scenario: &Scenario) -> Raw {
         provision,
         fleet,
         bootstrap,
+        report,
         arrivals,
         run,
         servers,
@@ -47,6 +49,7 @@ fn raw(scenario: &Scenario) -> Raw {
         provision: provision.clone(),
         fleet: raw_fleet(fleet),
         bootstrap: raw_bootstrap(bootstrap),
+        report: raw_report(report),
         arrivals: RawArrivals { rate, over, process: Some(process(arrivals.process).to_owned()) },
         run: RawRun {
             hold: Some(run.hold),
@@ -153,6 +156,35 @@ fn raw_card(card: &CardTerms) -> RawCard {
         unreadable: Some(card.unreadable),
         inconsistent: Some(card.inconsistent),
         exchanged_at: card.exchanged_at,
+    }
+}
+
+fn raw_report(report: &ReportPolicy) -> RawReport {
+    let ReportPolicy {
+        confirmable,
+        confirm_every,
+        sampling,
+        observations,
+        composite_paths,
+        stored,
+        send,
+        send_format,
+    } = report;
+    // None of them is above 1,000.
+    let number = |number: usize| i64::try_from(number).ok();
+    RawReport {
+        confirmable: Some(name(&CONFIRM, *confirmable)),
+        confirm_every: Some(Span(confirm_every.unwrap_or_default())),
+        sampling: Some(Span(*sampling)),
+        observations: number(*observations),
+        composite_paths: number(*composite_paths),
+        stored: number(*stored),
+        send: send.as_ref().map(|send| RawSend {
+            every: Some(Span(send.every)),
+            jitter: Some(Span(send.jitter)),
+            paths: Some(send.paths.iter().map(ToString::to_string).collect()),
+        }),
+        send_format: Some(name(&SEND_FORMATS, *send_format)),
     }
 }
 

@@ -4,21 +4,22 @@ use std::collections::BTreeMap;
 
 use crate::base::Span;
 use crate::protocol::lwm2m::{Entry, Value};
-use crate::protocol::server::{EndpointPattern, Initiative, PackAnswer};
+use crate::protocol::server::{Action, Campaign, EndpointPattern, Initiative, PackAnswer};
 use crate::scenario::raw::{
-    RawAccount, RawBootstrapServer, RawEmbedded, RawEmsServer, RawInitiative, RawManners, RawPlan,
-    RawServers, RawService, Resources,
+    RawAccount, RawBootstrapServer, RawCampaign, RawEmbedded, RawEmsServer, RawInitiative, RawManners,
+    RawPlan, RawServers, RawService, Resources,
 };
-use crate::scenario::resolve::{FORMATS, LEVELS, step_name};
+use crate::scenario::resolve::{DELIVERIES, FORMATS, LEVELS, action_name, question_name, step_name};
 use crate::scenario::resolved::{
-    Account, BootstrapServer, BootstrapTerms, Manners, PlanFor, ServerChoice, Servers, Service,
+    Account, BootstrapServer, BootstrapTerms, EmsCampaign, EmsServer, Manners, PlanFor, ServerChoice,
+    Servers, Service,
 };
 use crate::scenario::resource::to_toml;
 
 use super::name;
 
 pub(super) fn raw(servers: &Servers) -> RawServers {
-    let Servers { bootstrap, ems, accounts, embedded, bootstrap_server: bs, ems_service } = servers;
+    let Servers { bootstrap, ems, accounts, embedded, bootstrap_server: bs, ems_server: ems_how } = servers;
     RawServers {
         bootstrap: Some(server(bootstrap)),
         ems: Some(server(ems)),
@@ -29,7 +30,7 @@ pub(super) fn raw(servers: &Servers) -> RawServers {
             workers: Some(embedded.workers.into()),
         },
         bootstrap_server: bootstrap_server(bs),
-        ems_server: RawEmsServer { service: service(ems_service), manners: manners(&ems_service.manners) },
+        ems_server: self::ems_server(ems_how),
         account: accounts.iter().map(account).collect(),
     }
 }
@@ -88,6 +89,50 @@ fn plan(endpoints: &[EndpointPattern], terms: &BootstrapTerms) -> RawPlan {
             PackAnswer::Refusal(code) => code.to_string(),
         }),
         extra: resources(extra),
+    }
+}
+
+fn ems_server(server: &EmsServer) -> RawEmsServer {
+    let EmsServer { versions, refuse, profile_ids, interview, awake, max_waiting, campaigns, service: how } =
+        server;
+    RawEmsServer {
+        versions: Some(format!("{}-{}", versions.0, versions.1)),
+        refuse: Some(refuse.iter().map(ToString::to_string).collect()),
+        profile_ids: Some(*profile_ids),
+        // What it stands for is among the questions.
+        interview: Some("off".to_owned()),
+        questions: Some(interview.questions().iter().map(question_name).collect()),
+        awake: *awake,
+        max_waiting: Some((*max_waiting).into()),
+        service: service(how),
+        manners: manners(&how.manners),
+        campaign: campaigns.iter().map(campaign).collect(),
+    }
+}
+
+fn campaign(told: &EmsCampaign) -> RawCampaign {
+    let EmsCampaign { server, campaign } = told;
+    let Campaign { action, start, rate, share, repeat } = campaign;
+    let plain = RawCampaign {
+        action: Some(action_name(action)),
+        server: Some((*server).into()),
+        start: Some(Span(*start)),
+        rate: Some(*rate),
+        share: *share,
+        repeat: repeat.map(Span),
+        ..RawCampaign::default()
+    };
+    match action {
+        Action::Write(_, value) => RawCampaign { value: Some(to_toml(value)), ..plain },
+        Action::Firmware(firmware) => RawCampaign {
+            version: Some(firmware.version.to_string()),
+            size: Some(firmware.size.into()),
+            delivery: Some(name(&DELIVERIES, firmware.delivery)),
+            poll: Some(Span(firmware.poll)),
+            limit: Some(Span(firmware.limit)),
+            ..plain
+        },
+        _ => plain,
     }
 }
 
