@@ -47,6 +47,7 @@ impl Rig {
                 no_finish: Some(NoFinish::Total(Duration::from_secs(20))),
                 ..BootstrapPolicy::default()
             },
+            report: Default::default(),
             registration: RegistrationPolicy::default(),
             factory: Arc::new(factory),
             provision: None,
