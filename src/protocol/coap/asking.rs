@@ -94,6 +94,24 @@ impl Exchange {
         }
     }
 
+    /// Whether this datagram is what a request of ours waits for: its response, acknowledgement or reset. For
+    /// an owner of several exchanges with one peer.
+    pub fn awaits(&self, datagram: &[u8]) -> bool {
+        let Ok(message) = Message::decode_within(datagram, self.params.max_message()) else { return false };
+        let acknowledged = |request: &Outgoing| {
+            matches!(message.kind(), Type::Ack | Type::Rst)
+                && message.code() == Code::EMPTY
+                && request.flight().is_some_and(|flight| flight.transmission.mid == message.mid())
+        };
+        self.requests.iter().any(|request| request.is_answered_by(&message) || acknowledged(request))
+    }
+
+    /// Moves the next message id as far away as can be from those of `other`, an exchange with the same peer
+    /// from the same address: to the peer, they are of one space (RFC 7252 §4.4).
+    pub fn keep_apart(&mut self, other: &Exchange) {
+        self.next_mid = other.next_mid.wrapping_add(1 << 15);
+    }
+
     /// Requests begun and not yet answered, failed or abandoned (queued ones under NSTART included).
     pub fn in_flight(&self) -> usize {
         self.requests.iter().filter(|request| !matches!(request.purpose, Purpose::Notify(_))).count()
