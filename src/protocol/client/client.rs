@@ -9,6 +9,7 @@ use super::account;
 use super::bootstrap::{Farewell, Session};
 use super::config::Config;
 use super::event::{Event, Failure, Fate, Link, Output, Reason, RequestKind, State};
+use super::firmware::{self, Packages};
 use super::register::{Phase, Registration};
 use crate::base::{Instant, Rng, Seed};
 use crate::protocol::coap::{self, Exchange, Noise};
@@ -42,6 +43,8 @@ pub struct Client {
     pub(super) farewell: Option<Box<Farewell>>,
     /// One for each LwM2M server the device registers with.
     pub(super) registrations: SmallVec<[Box<Registration>; 1]>,
+    /// Firmware and software on its way into the device.
+    pub(super) packages: Option<Box<Packages>>,
     pub(super) out: VecDeque<Output>,
 }
 
@@ -67,13 +70,18 @@ impl Client {
             bootstrap: None,
             farewell: None,
             registrations: SmallVec::new(),
+            packages: None,
             out: VecDeque::new(),
         }
     }
 
-    /// The store as it left the factory, with what the device was fitted with.
+    /// The store as it left the factory, with what the device was fitted with, and the firmware it runs now.
     pub(super) fn factory_store(&self) -> Tree {
-        factory_store(&self.config, self.number)
+        let mut tree = factory_store(&self.config, self.number);
+        if let Some(version) = firmware::version(&self.tree) {
+            tree.set(firmware::VERSION, version.clone());
+        }
+        tree
     }
 
     /// The endpoint name.
@@ -96,8 +104,10 @@ impl Client {
     pub fn in_flight(&self) -> impl Iterator<Item = RequestKind> {
         let bootstrap = self.bootstrap.as_ref().is_some_and(|session| session.request.is_some());
         let bootstrap = bootstrap.then_some(RequestKind::BootstrapRequest);
+        let download = self.packages.as_ref().is_some_and(|packages| packages.is_asking());
         bootstrap
             .into_iter()
+            .chain(download.then_some(RequestKind::Download))
             .chain(self.registrations.iter().filter_map(|registration| registration.phase.request()))
     }
 
@@ -117,6 +127,7 @@ impl Client {
             return;
         }
         self.leaving = true;
+        self.abandon_packages();
         match self.state {
             // Nobody knows the device yet or any more: nothing to take back.
             State::Off | State::HoldOff | State::BootstrapBackoff | State::RegistrationBackoff => self.stop(),
@@ -132,8 +143,11 @@ impl Client {
     pub fn stop(&mut self) {
         let abandoned: SmallVec<[RequestKind; 2]> = self.in_flight().collect();
         for kind in abandoned {
-            self.tell(Event::Request { kind, fate: Fate::Abandoned });
+            if kind != RequestKind::Download {
+                self.tell(Event::Request { kind, fate: Fate::Abandoned });
+            }
         }
+        self.abandon_packages();
         self.bootstrap = None;
         self.registrations = SmallVec::new();
         self.farewell = None;
@@ -148,7 +162,7 @@ impl Client {
         match link {
             Link::Bootstrap => self.request_bootstrap(now),
             Link::Server(server) => self.register(server, now),
-            Link::Package => {}
+            Link::Package => self.package_opened(now),
         }
         self.drain(link, now);
     }
@@ -157,7 +171,7 @@ impl Client {
     pub fn handle_open_failed(&mut self, link: Link, now: Instant) {
         match link {
             Link::Bootstrap => self.bootstrap_failed(Failure::Unreachable, now),
-            Link::Package => {}
+            Link::Package => self.package_unreachable(now),
             Link::Server(server) => {
                 let Some(registration) = self.registration(server) else { return };
                 match registration.phase {
@@ -180,6 +194,9 @@ impl Client {
 
     /// Which link a datagram belongs to where both lead to the same address: the one a session is on.
     pub fn link_of(&self, datagram: &[u8]) -> Link {
+        if self.packages.as_ref().is_some_and(|packages| packages.awaits(datagram)) {
+            return Link::Package;
+        }
         let awaited = self.farewell.as_ref().is_some_and(|farewell| farewell.answers(datagram));
         match self.registrations.first() {
             Some(registration) if self.bootstrap.is_none() && !awaited => {
@@ -202,7 +219,10 @@ impl Client {
                 }
                 (None, _) => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
             },
-            Link::Package => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
+            Link::Package => match self.exchange(link) {
+                Some(exchange) => exchange.handle_input(datagram, now),
+                None => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
+            },
             Link::Server(server) => match self.registration(server) {
                 Some(registration) => registration.exchange.handle_input(datagram, now),
                 None => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
@@ -236,6 +256,9 @@ impl Client {
             }
             self.drain(Link::Server(server), now);
         }
+        if self.packages.is_some() {
+            self.packages_due(now);
+        }
     }
 
     /// The next thing to be sent or known.
@@ -267,7 +290,9 @@ impl Client {
             let own = registration.deadline().map(|at| (at, reason));
             earliest(own, exchange_timeout(&registration.exchange))
         });
-        registrations.fold(earliest(earliest(wake, farewell), bootstrap), |all, one| earliest(all, Some(one)))
+        let packages = self.packages.as_ref().and_then(|packages| packages.timeout());
+        let others = earliest(earliest(wake, farewell), earliest(bootstrap, packages));
+        registrations.fold(others, |all, one| earliest(all, Some(one)))
     }
 
     // ----- deciding -------------------------------------------------------------------------------
@@ -316,7 +341,7 @@ impl Client {
         match link {
             Link::Bootstrap => self.bootstrap.as_mut().map(|session| &mut session.exchange),
             Link::Server(server) => self.registration(server).map(|registration| &mut registration.exchange),
-            Link::Package => None,
+            Link::Package => self.packages.as_mut().and_then(|packages| packages.exchange()),
         }
     }
 
@@ -349,10 +374,14 @@ impl Client {
             (coap::Event::Failed { why, .. }, Link::Server(server)) => {
                 self.server_request_failed(server, why, now);
             }
-            (
-                coap::Event::Request(_) | coap::Event::Response { .. } | coap::Event::Failed { .. },
-                Link::Package,
-            ) => {}
+            // Where packages are, nobody has anything to ask of a device.
+            (coap::Event::Request(received), Link::Package) => {
+                if let Some(exchange) = self.exchange(link) {
+                    exchange.ignore(received);
+                }
+            }
+            (coap::Event::Response { message, .. }, Link::Package) => self.package_answered(&message, now),
+            (coap::Event::Failed { why, .. }, Link::Package) => self.package_request_failed(why, now),
             (coap::Event::Noise(noise), _) => self.tell(Event::Noise(noise)),
             (coap::Event::Stat(stat), _) => self.tell(Event::Stat(stat)),
             // This device observes nothing, and nothing of it is observed.
@@ -390,11 +419,14 @@ fn factory_store(config: &Config, number: u32) -> Tree {
     tree
 }
 
-fn exchange_timeout(exchange: &Exchange) -> Option<(Instant, Reason)> {
+pub(super) fn exchange_timeout(exchange: &Exchange) -> Option<(Instant, Reason)> {
     exchange.poll_timeout().map(|(at, reason)| (at, Reason::Exchange(reason)))
 }
 
-fn earliest(a: Option<(Instant, Reason)>, b: Option<(Instant, Reason)>) -> Option<(Instant, Reason)> {
+pub(super) fn earliest(
+    a: Option<(Instant, Reason)>,
+    b: Option<(Instant, Reason)>,
+) -> Option<(Instant, Reason)> {
     match (a, b) {
         (Some(a), Some(b)) => Some(if b.0 < a.0 { b } else { a }),
         (a, b) => a.or(b),

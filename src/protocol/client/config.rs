@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bootstrap::BootstrapPolicy;
+use super::firmware::FirmwarePolicy;
 use super::register::RegistrationPolicy;
 use crate::base::Instant;
 use crate::protocol::coap::Params;
@@ -21,6 +22,8 @@ pub struct Config {
     pub bootstrap: BootstrapPolicy,
     /// How they register.
     pub registration: RegistrationPolicy,
+    /// How they take new firmware and software.
+    pub firmware: FirmwarePolicy,
     /// What is in every device's store when it leaves the factory: accounts, /3 and its other objects.
     pub factory: Arc<Vec<Entry>>,
     /// What differs from device to device when it leaves the factory or is fitted; none where nothing does.

@@ -25,6 +25,11 @@ pub enum Output {
         /// Where it is to lead.
         uri: ServerUri,
     },
+    /// `link` is of no more use: forget where it leads.
+    Close {
+        /// The path, which may never have been open.
+        link: Link,
+    },
     /// Send this datagram on an open link.
     Send {
         /// The path to send on.
@@ -203,6 +208,8 @@ pub enum Reason {
     RegistrationRetry,
     /// An Update is due.
     Update,
+    /// A package is installed by then, or to be fetched again.
+    Package,
     /// The message layer wants to be called.
     Exchange(coap::Reason),
 }

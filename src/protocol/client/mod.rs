@@ -21,7 +21,7 @@
 //! Each machine here is sans-IO. [`Client`] composes them behind one poll interface; `bootstrap`
 //! answers a Bootstrap-Server's commands, `register` keeps the registration with one server, `manage`
 //! answers what a server asks of a registered device,
-//! and `report` tells servers what they observe. This room never resolves a name, opens a socket
+//! `report` tells servers what they observe, and `firmware` takes what they want installed. This room never resolves a name, opens a socket
 //! or reads a clock.
 
 mod account;
@@ -30,6 +30,7 @@ mod bootstrap;
 mod client;
 mod config;
 mod event;
+mod firmware;
 mod manage;
 mod register;
 mod report;
@@ -39,4 +40,5 @@ pub use bootstrap::BootstrapPolicy;
 pub use client::Client;
 pub use config::{Backoff, Config, Device, Provision};
 pub use event::{Event, Failure, Fate, Link, Operation, Output, Reason, RequestKind, Stage, State};
+pub use firmware::{FirmwarePolicy, PackageFailure};
 pub use register::RegistrationPolicy;

@@ -98,12 +98,14 @@ impl Exchange {
     /// an owner of several exchanges with one peer.
     pub fn awaits(&self, datagram: &[u8]) -> bool {
         let Ok(message) = Message::decode_within(datagram, self.params.max_message()) else { return false };
-        let acknowledged = |request: &Outgoing| {
-            matches!(message.kind(), Type::Ack | Type::Rst)
-                && message.code() == Code::EMPTY
-                && request.flight().is_some_and(|flight| flight.transmission.mid == message.mid())
+        let for_it = |request: &Outgoing| match (message.kind(), message.code()) {
+            (_, code) if code.is_response() => request.is_answered_by(&message),
+            (Type::Ack | Type::Rst, Code::EMPTY) => {
+                request.flight().is_some_and(|flight| flight.transmission.mid == message.mid())
+            }
+            _ => false,
         };
-        self.requests.iter().any(|request| request.is_answered_by(&message) || acknowledged(request))
+        self.requests.iter().any(for_it)
     }
 
     /// Moves the next message id as far away as can be from those of `other`, an exchange with the same peer

@@ -306,7 +306,8 @@ impl Message {
         }
     }
 
-    pub(super) fn etag(&self) -> Option<&[u8]> {
+    /// The ETag: what tells this body from others of the same resource (RFC 7252 §5.10.6).
+    pub fn etag(&self) -> Option<&[u8]> {
         self.values(number::ETAG).next()
     }
 

@@ -11,6 +11,7 @@ use super::account;
 use super::client::Client;
 use super::config::Config;
 use super::event::{Event, Failure, Fate, Link, Operation, Output, RequestKind, Stage, State};
+use super::firmware;
 use super::register::ended;
 use crate::base::Instant;
 use crate::protocol::coap::{self, Code, Exchange, Handle, Message, Params};
@@ -192,11 +193,12 @@ impl Client {
     }
 
     pub(super) fn bootstrap_failed(&mut self, failure: Failure, now: Instant) {
-        let Some(session) = self.bootstrap.take() else { return };
+        let Some(mut session) = self.bootstrap.take() else { return };
         if session.request.is_some() {
             self.tell(Event::Request { kind: RequestKind::BootstrapRequest, fate: Fate::Abandoned });
         }
         // Whatever was half written is taken back (LwM2M Core §6.1.5: as if it had not been begun).
+        firmware::carry_over(&self.tree, &mut session.saved);
         self.tree = session.saved;
         self.tell(Event::Failed(failure));
         if self.leaving {
@@ -224,6 +226,7 @@ impl Client {
     /// /3/0/5 was executed: the device is as it left the factory, and starts anew.
     pub(super) fn factory_reset(&mut self, now: Instant) {
         self.registrations = SmallVec::new();
+        self.abandon_packages();
         self.tree = self.factory_store();
         self.decide(now, now);
     }

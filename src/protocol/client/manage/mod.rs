@@ -1,6 +1,7 @@
 //! What a server may ask of a registered device (LwM2M Core §6.3): Read and Discover so far.
 
 use super::client::Client;
+use super::firmware::Command;
 use super::register::{Changed, Phase};
 use crate::base::Instant;
 use crate::protocol::coap::{self, Code, ContentFormat, Message};
@@ -157,6 +158,8 @@ pub(super) enum Effect {
     Reboot,
     /// /3/0/5.
     FactoryReset,
+    /// A package, or a command for one, on /5 or /9.
+    Package(Command),
 }
 
 /// How a device serves its servers.
@@ -190,6 +193,7 @@ impl Client {
             Effect::BootstrapTrigger => self.trigger_bootstrap(now),
             Effect::Reboot => self.reboot(now),
             Effect::FactoryReset => self.factory_reset(now),
+            Effect::Package(command) => self.package_command(command, now),
         }
     }
 }
