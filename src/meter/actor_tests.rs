@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::base::Seed;
-use crate::meter::factory;
+use crate::meter::{ObjectSet, factory};
 use crate::protocol::client::{Backoff, BootstrapPolicy, Config, FirmwarePolicy, RegistrationPolicy};
 use crate::protocol::coap::Params;
 use crate::protocol::lwm2m::Version;
@@ -53,7 +53,7 @@ fn switched_on(sending: Sending) -> Rc<Quiet> {
         firmware: FirmwarePolicy::default(),
         provision: None,
         device: None,
-        factory: factory("coap://127.0.0.1:5783", Duration::ZERO),
+        factory: factory("coap://127.0.0.1:5783", Duration::ZERO, ObjectSet::Minimal),
     };
     let shard = Rc::new(Quiet { sending, tried: Cell::new(0), events: RefCell::default() });
     let meter = Meter::new(Arc::new(config), "meter".into(), 0, Seed(1));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::resolved::{PortRange, Scenario, ServerChoice};
 use crate::base::{Clock, Seed};
 use crate::fleet::{FleetConfig, Load};
-use crate::meter;
+use crate::meter::{self, ObjectSet};
 use crate::protocol::client::{self, Backoff, BootstrapPolicy, FirmwarePolicy, RegistrationPolicy};
 use crate::protocol::coap::ContentFormat;
 use crate::protocol::lwm2m::ServerUri;
@@ -34,7 +34,11 @@ impl Scenario {
             firmware: FirmwarePolicy::default(),
             provision: None,
             device: None,
-            factory: meter::factory(&bootstrap_server.to_string(), self.fleet.hold_off.duration()),
+            factory: meter::factory(
+                &bootstrap_server.to_string(),
+                self.fleet.hold_off.duration(),
+                ObjectSet::Minimal,
+            ),
         }
     }
 
