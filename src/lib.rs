@@ -25,7 +25,7 @@
 //! | [`sim`] | the same meters and servers in virtual time, over links that may be bad | |
 //! | [`scenario`] | a TOML file as people write it, and resolved; from there to the rooms' own configurations | |
 //! | [`report`] | one model of the results, many writers; balances and the verdict | the writers |
-//! | [`cli`] | the command line, the exit codes, the progress of a run as text | all |
+//! | [`cli`] | the command line, the exit codes, the progress of a run as text, one meter in the foreground | all |
 //!
 //! # Directions
 //!
@@ -40,6 +40,7 @@
 //!              +-> fleet     -> meter, metrics, transport, protocol::client::Config
 //!                               meter -> protocol, metrics
 //!                               transport
+//!              +-> meter, protocol, transport (the one meter of `bootstorm meter`)
 //!              +-> metrics::Snapshot, protocol (URIs, counters), transport (what is looked at before a run)
 //!
 //!         sim -> fleet::{arrivals, endpoint, plan}, meter, protocol, faults, metrics

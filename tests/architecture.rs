@@ -32,8 +32,9 @@ const ARROWS: [(&str, &str); 20] = [
     ("scenario", "base fleet meter protocol servers transport"),
     // It is handed everything it needs, so it knows neither scenarios nor servers.
     ("report", "base metrics"),
-    // protocol: URIs and the servers' counters; transport: what is looked at before a run.
-    ("cli", "base fleet metrics protocol report scenario servers transport"),
+    // meter: the one in the foreground, and protocol for what it says; also URIs and the servers' counters.
+    // transport: that meter's sockets, and what is looked at before a run.
+    ("cli", "base fleet meter metrics protocol report scenario servers transport"),
 ];
 
 /// Paths with side effects or a runtime behind them.

@@ -118,7 +118,7 @@ fn help_has_examples_and_exit_codes() {
         let help = stdout(&output);
         assert_eq!(output.status.code(), Some(0));
         assert!(help.contains("Examples:") && help.contains("Exit codes, the first that applies:"), "{help}");
-        for subcommand in ["run", "check", "serve", "completions"] {
+        for subcommand in ["run", "check", "serve", "meter", "completions"] {
             assert!(help.contains(&format!("  {subcommand} ")), "{help}");
         }
     }
@@ -126,7 +126,7 @@ fn help_has_examples_and_exit_codes() {
     for option in ["--set", "--seed", "--out", "--no-tui", "--strict"] {
         assert!(run.contains(option), "{run}");
     }
-    for subcommand in ["run", "check", "serve"] {
+    for subcommand in ["run", "check", "serve", "meter"] {
         assert!(stdout(&bootstorm(&[subcommand, "--help"])).contains("Examples:"), "{subcommand}");
     }
 }

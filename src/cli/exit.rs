@@ -10,7 +10,8 @@ use crate::scenario::ScenarioError;
 pub enum Exit {
     /// All went well.
     Success = 0,
-    /// Fewer meters registered than `run.goal` asks for, or the run is doubtful and `--strict` was given.
+    /// Fewer meters registered than `run.goal` asks for, or the run is doubtful and `--strict` was given. Of
+    /// the one meter of `bootstorm meter`: it never registered, or did not leave in good order.
     GoalMissed = 1,
     /// The command line or the scenario was wrong; nothing was started.
     BadInput = 2,

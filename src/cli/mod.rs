@@ -1,4 +1,4 @@
-//! The command line: one file per subcommand, the exit codes, and the progress of a run as text.
+//! The command line: one file or folder per subcommand, the exit codes, and the progress of a run as text.
 //!
 //! Everything that can be wrong with the input is found here, before anything starts; every error is
 //! printed as an `error:` line and a `help:` line.
@@ -9,10 +9,12 @@ mod engine;
 pub mod exit;
 mod load;
 mod machine;
+pub mod meter;
 pub mod progress;
 pub mod run;
 pub mod screen;
 pub mod serve;
+mod signals;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -28,13 +30,16 @@ Examples:
   bootstorm run --set fleet.meters=500 --set arrivals.over=2s --seed 7
   bootstorm check scenarios/external.toml   what a scenario will do and cost
   bootstorm serve scenarios/external.toml   only the servers, for a fleet elsewhere
+  bootstorm meter --bootstrap-server coap://127.0.0.1:5783 --verbose
+                                            one meter in the foreground, message by message
   bootstorm completions bash > ~/.local/share/bash-completion/completions/bootstorm
 
 Exit codes, the first that applies:
   2  the input was wrong; nothing was started
   3  the environment failed: a port in use, too few descriptors, missing permissions
   4  a balance of the results does not close
-  1  fewer meters registered than run.goal asks for, or --strict and a doubtful run
+  1  fewer meters registered than run.goal asks for, or --strict and a doubtful run; of
+     `bootstorm meter`: it never registered, or did not leave in good order
   0  success
 
 Runs on Linux. Datagrams leave this machine only if the scenario says allow_remote = true.";
@@ -55,6 +60,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Run only the embedded servers, for a fleet in another process or on another machine
     Serve(serve::ServeArgs),
+    /// Run one meter in the foreground and print what it does
+    Meter(meter::MeterArgs),
     /// Print the completions for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -68,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::check(&args),
         Command::Serve(args) => serve::serve(args),
+        Command::Meter(args) => meter::meter(args),
         Command::Completions(args) => completions::completions(&args),
     };
     match done {

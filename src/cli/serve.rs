@@ -1,15 +1,14 @@
 //! `bootstorm serve`: only the embedded servers.
 
-use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::{PORT_HELP, RunError};
 use super::load::ScenarioArgs;
 use super::print;
+use super::signals::{Signals, unwatched};
 use crate::base::text::{count, elapsed};
 use crate::base::{Clock, Instant};
 use crate::protocol::lwm2m::ServerUri;
@@ -44,10 +43,10 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 pub(super) fn serve(args: ServeArgs) -> Result<(), RunError> {
     let scenario = args.scenario.load()?;
     let clock = Clock::start();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no_signals)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unwatched)?;
     runtime.block_on(async {
         // First of all: whoever reads the URIs may stop the servers at once.
-        let mut signals = Signals::watch().map_err(no_signals)?;
+        let mut signals = Signals::watch().map_err(unwatched)?;
         let mut config = scenario.both_servers(clock);
         // Other tokens and locations than at the last start, or devices that stayed on would take this
         // server's first messages for that one's, and their locations for good.
@@ -64,35 +63,6 @@ pub(super) fn serve(args: ServeArgs) -> Result<(), RunError> {
             }
         }
     })
-}
-
-fn no_signals(error: io::Error) -> RunError {
-    RunError::environment(
-        format!("cannot wait for signals: {error}"),
-        "try again with fewer descriptors in use",
-    )
-}
-
-/// What ends a server.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn watch() -> io::Result<Self> {
-        Ok(Signals {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn recv(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
 
 fn uris(scenario: &Scenario, servers: &Embedded) -> String {

@@ -1,7 +1,9 @@
 //! From what a client tells to what a recorder counts.
 
 use crate::base::Instant;
-use crate::metrics::{Event, FailureKind, MeterState, NoiseKind, RequestFate, RequestKind, Stage};
+use crate::metrics::{
+    Event, FailureKind, ManagementKind, MeterState, NoiseKind, RequestFate, RequestKind, Stage,
+};
 use crate::protocol::{client, coap};
 
 use super::Unreachable;
@@ -16,6 +18,9 @@ pub(super) fn event(event: client::Event, unreachable: Unreachable, now: Instant
         client::Event::Request { kind, fate } => {
             Event::Request { kind: request_kind(kind), fate: request_fate(fate) }
         }
+        client::Event::Served { operation, success } => {
+            Event::Served { kind: management(operation), success }
+        }
         client::Event::Failed(why) => Event::Failure(failure(why, unreachable)),
         client::Event::Noise(kind) => Event::Noise(noise(kind)),
         client::Event::Stat(coap::Stat::Retransmitted) => Event::Retransmitted,
@@ -25,6 +30,7 @@ pub(super) fn event(event: client::Event, unreachable: Unreachable, now: Instant
         client::Event::Stat(coap::Stat::ResponseReset | coap::Stat::ResponseUnacknowledged) => {
             Event::Noise(NoiseKind::Unexpected)
         }
+        client::Event::Asleep => Event::Noise(NoiseKind::Asleep),
     }
 }
 
@@ -39,6 +45,7 @@ pub(super) fn state(state: client::State) -> MeterState {
         // An Update on its way does not make the server forget the meter.
         client::State::Registered | client::State::Updating => MeterState::Registered,
         client::State::Deregistering => MeterState::Deregistering,
+        client::State::Disabled => MeterState::Disabled,
         client::State::Deregistered => MeterState::Deregistered,
         client::State::Stopped => MeterState::Stopped,
         client::State::Failed => MeterState::Failed,
@@ -70,6 +77,25 @@ pub(super) fn request_kind(kind: client::RequestKind) -> RequestKind {
         client::RequestKind::BootstrapPackRequest => RequestKind::BootstrapPackRequest,
         client::RequestKind::Send => RequestKind::Send,
         client::RequestKind::Download => RequestKind::Download,
+    }
+}
+
+fn management(operation: client::ManagementOperation) -> ManagementKind {
+    use client::ManagementOperation as Operation;
+    match operation {
+        Operation::Read => ManagementKind::Read,
+        Operation::Discover => ManagementKind::Discover,
+        Operation::WriteReplace => ManagementKind::WriteReplace,
+        Operation::WritePartial => ManagementKind::WritePartial,
+        Operation::WriteAttributes => ManagementKind::WriteAttributes,
+        Operation::Execute => ManagementKind::Execute,
+        Operation::Create => ManagementKind::Create,
+        Operation::Delete => ManagementKind::Delete,
+        Operation::ReadComposite => ManagementKind::ReadComposite,
+        Operation::WriteComposite => ManagementKind::WriteComposite,
+        Operation::Observe => ManagementKind::Observe,
+        Operation::ObserveComposite => ManagementKind::ObserveComposite,
+        Operation::CancelObservation => ManagementKind::CancelObservation,
     }
 }
 

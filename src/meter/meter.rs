@@ -178,9 +178,13 @@ impl Meter {
 
     /// The path that leads to this address; of several, the one the client says this datagram is for.
     fn link_at(&self, address: SocketAddr, datagram: &[u8]) -> Option<Link> {
-        let mut links = self.ways.iter().filter(|(_, to)| *to == address).map(|(link, _)| *link);
-        let first = links.next()?;
-        Some(if links.next().is_some() { self.client.link_of(datagram) } else { first })
+        let links = self.ways.iter().filter(|(_, to)| *to == address).map(|(link, _)| *link);
+        let links: SmallVec<[Link; 4]> = links.collect();
+        match *links {
+            [] => None,
+            [only] => Some(only),
+            _ => Some(self.client.link_of(&links, datagram)),
+        }
     }
 
     fn count_registration(&mut self, event: Event) {

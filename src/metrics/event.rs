@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{FailureKind, MeterState, NoiseKind, RequestFate, RequestKind, Stage};
+use super::{FailureKind, ManagementKind, MeterState, NoiseKind, RequestFate, RequestKind, Stage};
 
 /// What a meter or a shard tells its recorder.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,6 +27,13 @@ pub enum Event {
         kind: RequestKind,
         /// What became of it.
         fate: RequestFate,
+    },
+    /// A request of a server was answered.
+    Served {
+        /// What it asked for.
+        kind: ManagementKind,
+        /// Whether the answer's code was one of success.
+        success: bool,
     },
     /// An attempt did not succeed.
     Failure(FailureKind),

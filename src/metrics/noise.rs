@@ -21,5 +21,7 @@ closed_enum! {
         Truncated = "truncated",
         /// Well formed, and not something that fits the meter's state.
         Unexpected = "unexpected",
+        /// Came while the meter slept (queue mode), and was lost.
+        Asleep = "asleep",
     }
 }

@@ -46,6 +46,7 @@ impl Recorder {
             }
             Event::Stage { stage, latency } => latencies.get_mut(Series::Stage(stage)).record(latency),
             Event::Request { kind, fate } => counters.count_request(kind, fate),
+            Event::Served { kind, success } => counters.management[kind.index()].count(success),
             Event::Failure(kind) => self.count_failure(kind, None),
             Event::Noise(kind) => counters.noise[kind.index()] += 1,
             Event::Sent { bytes } => {
@@ -102,7 +103,7 @@ impl Recorder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::{NoiseKind, RequestFate, RequestKind, Stage};
+    use crate::metrics::{ManagementKind, NoiseKind, RequestFate, RequestKind, Stage};
     use std::time::Duration;
 
     fn recorder() -> Recorder {
@@ -121,6 +122,7 @@ mod tests {
             transition(MeterState::Planned, MeterState::Bootstrapping),
             Event::Stage { stage: Stage::Update, latency: Duration::from_millis(3) },
             Event::Request { kind: RequestKind::Register, fate: RequestFate::TimedOut },
+            Event::Served { kind: ManagementKind::Execute, success: false },
             Event::Noise(NoiseKind::Ping),
             Event::Sent { bytes: 70 },
             Event::Received { bytes: 30 },
@@ -137,6 +139,8 @@ mod tests {
         assert_eq!(gauges.states.total(), 10);
         assert_eq!(tally.latencies.summary(Series::Stage(Stage::Update)).count, 1);
         assert_eq!(tally.counters.requests[RequestKind::Register.index()].of(RequestFate::TimedOut), 1);
+        let executed = tally.counters.management[ManagementKind::Execute.index()];
+        assert_eq!((executed.ok, executed.error), (0, 1));
         assert_eq!(tally.counters.noise[NoiseKind::Ping.index()], 1);
         let traffic = tally.counters.traffic;
         assert_eq!(

@@ -17,12 +17,14 @@ closed_enum! {
         BootstrapBackoff = "bootstrap-backoff",
         /// Between its Register and the answer.
         Registering = "registering",
-        /// Its registration failed; it waits before it tries again.
+        /// Its registration failed, or its first one is to be delayed; it waits before it tries.
         RegistrationBackoff = "registration-backoff",
         /// Registered; an Update may be under way.
         Registered = "registered",
         /// Between its De-register and the answer.
         Deregistering = "deregistering",
+        /// Told by its server to stay away for a while; it registers again afterwards.
+        Disabled = "disabled",
         /// Left in good order.
         Deregistered = "deregistered",
         /// Gave up by the protocol's own rules; nothing will happen any more.
@@ -128,6 +130,7 @@ mod tests {
         assert_eq!(only(MeterState::RegistrationBackoff), (1, 1));
         assert_eq!(only(MeterState::Registering), (1, 1));
         assert_eq!(only(MeterState::Registered), (0, 1));
+        assert_eq!(only(MeterState::Disabled), (0, 1));
         assert_eq!(only(MeterState::Failed), (0, 0));
         assert_eq!(only(MeterState::Deregistered), (0, 0));
     }

@@ -161,6 +161,7 @@ impl Totals {
             lags,
             failures: self.tally.failures.by_count(),
             requests: self.tally.counters.requests,
+            management: self.tally.counters.management,
             noise: self.tally.counters.noise,
             traffic: self.tally.counters.traffic,
             kernel_drops: self.kernel_drops,

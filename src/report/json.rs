@@ -61,6 +61,8 @@ mod tests {
             "/stages",
             "/stages/onboarding",
             "/requests/register",
+            "/management",
+            "/management/read",
             "/traffic",
         ]
         .into_iter()
@@ -103,6 +105,7 @@ mod tests {
             "/stages/onboarding/p99_us",
             "/stages/onboarding/p999_us",
             "/stages/onboarding/max_us",
+            "/management/read/ok",
             "/traffic/sent",
             "/traffic/received",
             "/traffic/retransmitted",

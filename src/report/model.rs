@@ -10,8 +10,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{Balance, GeneratorHealth, Inputs, RunInfo, ServerCounts, SocketFigures, Verdict, balances};
 use crate::metrics::{
-    Lag, LatencySummary, MeterState, NoiseKind, RequestCounts, RequestFate, RequestKind, Row, Snapshot,
-    Stage, Traffic,
+    Lag, LatencySummary, ManagementKind, MeterState, NoiseKind, RequestCounts, RequestFate, RequestKind, Row,
+    ServedCounts, Snapshot, Stage, Traffic,
 };
 
 /// The version of report.json. It grows when a key changes its meaning or goes.
@@ -36,6 +36,8 @@ pub struct RunReport {
     pub stages: Keyed<StageFigures>,
     /// Requests by [`RequestKind::name`].
     pub requests: Keyed<Requests>,
+    /// Requests of servers to registered meters by [`ManagementKind::name`].
+    pub management: Keyed<Served>,
     /// Datagrams.
     pub traffic: TrafficFigures,
     /// How well the generator did.
@@ -157,6 +159,21 @@ pub struct Requests {
     pub in_flight: u64,
 }
 
+/// How the meters answered requests of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Served {
+    /// With a code of success.
+    pub ok: u64,
+    /// With any other.
+    pub error: u64,
+}
+
+impl From<ServedCounts> for Served {
+    fn from(ServedCounts { ok, error }: ServedCounts) -> Self {
+        Served { ok, error }
+    }
+}
+
 /// Datagrams, as the generator saw them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct TrafficFigures {
@@ -253,6 +270,10 @@ impl RunReport {
                         Requests::new(snapshot.requests[kind.index()], inputs.in_flight[kind.index()]),
                     )
                 })
+                .collect(),
+            management: ManagementKind::ALL
+                .into_iter()
+                .map(|kind| (kind.name(), snapshot.management[kind.index()].into()))
                 .collect(),
             traffic: TrafficFigures::new(snapshot.traffic, snapshot.kernel_drops),
             generator: Generator::new(&snapshot, inputs.generator),

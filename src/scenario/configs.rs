@@ -9,8 +9,8 @@ use crate::fleet::{FleetConfig, Load};
 use crate::meter::{self, ObjectSet};
 use crate::protocol::client::{self, Backoff, BootstrapPolicy, FirmwarePolicy, RegistrationPolicy};
 use crate::protocol::coap::ContentFormat;
-use crate::protocol::lwm2m::ServerUri;
-use crate::protocol::server::{Account, BootstrapConfig, EmsConfig, RetryTerms, WriteLevel};
+use crate::protocol::lwm2m::{ServerUri, Version};
+use crate::protocol::server::{Account, BootstrapConfig, Directory, EmsConfig, Plan, RetryTerms};
 use crate::servers::EmbeddedConfig;
 use crate::transport::{Gate, LocalAddresses};
 
@@ -20,11 +20,13 @@ const SPARE_PEERS: usize = 100_000;
 impl Scenario {
     /// What all meters share, given where their Bootstrap-Server is.
     pub fn client_config(&self, bootstrap_server: &ServerUri) -> client::Config {
+        let version = self.fleet.lwm2m;
         client::Config {
-            version: self.fleet.lwm2m,
+            version,
             transmission: Arc::new(self.coap.params()),
             bootstrap: BootstrapPolicy {
-                preferred_format: Some(ContentFormat::SENML_CBOR),
+                // `pct` came with 1.1; without it, Bootstrap-Servers write TLV.
+                preferred_format: (version >= Version::V1_1).then_some(ContentFormat::SENML_CBOR),
                 backoff: Backoff {
                     initial: self.retry.bootstrap_initial.duration(),
                     max: self.retry.bootstrap_max.duration(),
@@ -72,23 +74,22 @@ impl Scenario {
     /// themselves fill in where the embedded EMS listens.
     pub fn bootstrap_config(&self, ems: Option<&ServerUri>) -> BootstrapConfig {
         let retry = &self.retry;
-        let account = Account {
-            uri: ems.map(ServerUri::to_string).unwrap_or_default(),
-            short_server_id: self.servers.embedded.short_server_id,
-            lifetime: self.fleet.lifetime.duration(),
-            retry: Some(RetryTerms {
-                count: retry.retry_count,
-                timer: retry.retry_timer.duration(),
-                sequence_delay: retry.sequence_delay.duration(),
-                sequence_count: retry.sequence_count,
-            }),
-        };
+        let mut account = Account::new(
+            String::new(),
+            self.servers.embedded.short_server_id,
+            self.fleet.lifetime.duration(),
+        );
+        // /1/x/17-20 came with 1.1.
+        account.retry = (self.fleet.lwm2m >= Version::V1_1).then_some(RetryTerms {
+            count: retry.retry_count,
+            timer: retry.retry_timer.duration(),
+            sequence_delay: retry.sequence_delay.duration(),
+            sequence_count: retry.sequence_count,
+        });
         BootstrapConfig {
-            transmission: Arc::new(self.coap.params()),
-            account,
-            sequence: BootstrapConfig::SEQUENCE.to_vec(),
-            write_level: WriteLevel::Instance,
+            ems: ems.map(ServerUri::to_string).unwrap_or_default(),
             max_peers: self.max_peers(),
+            ..BootstrapConfig::new(Arc::new(self.coap.params()), Directory::of(Plan::new(account)))
         }
     }
 

@@ -65,10 +65,11 @@ fn fleet(raw: &RawFleet) -> Result<Fleet, Fault> {
         ));
     }
     let lwm2m = match raw.lwm2m.as_deref() {
+        Some("1.0") => Version::V1_0,
         Some("1.1") => Version::V1_1,
         Some("1.2") | None => Version::V1_2,
         Some(other) => {
-            let problem = "must be a version that meters speak: \"1.1\" or \"1.2\"";
+            let problem = "must be a version that meters speak: \"1.0\", \"1.1\" or \"1.2\"";
             return Err(Fault::new("fleet.lwm2m", quoted(other), problem, "try \"1.2\""));
         }
     };

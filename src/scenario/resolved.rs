@@ -42,7 +42,7 @@ pub struct Fleet {
     pub meters: u32,
     /// What they are called; every meter has a name of its own.
     pub endpoint: EndpointTemplate,
-    /// The version of LwM2M they speak: 1.1 or 1.2.
+    /// The version of LwM2M they speak.
     pub lwm2m: Version,
     /// The lifetime (/1/x/1) that the embedded Bootstrap-Server hands out; an external one hands out its
     /// own. Whole seconds, 1 s to 365 d.

@@ -6,6 +6,7 @@ use super::*;
 use crate::base::{Seed, Span};
 use crate::fleet::arrivals::{Pace, Process};
 use crate::protocol::lwm2m::Version;
+use crate::protocol::server::Plan;
 
 /// Loads a text as `storm.toml` on a machine with four cores.
 fn load_with(text: &str, set: &[&str]) -> Result<Scenario, ScenarioError> {
@@ -99,6 +100,21 @@ fn the_command_line_wins_over_the_file_and_the_file_over_defaults() {
 }
 
 #[test]
+fn meters_of_version_1_0_neither_name_a_format_nor_are_told_retry_terms() {
+    let server = "coap://127.0.0.1:5683".parse().expect("a URI");
+    for (version, newer) in [("1.0", false), ("1.1", true), ("1.2", true)] {
+        let scenario = good("", &[&format!("fleet.lwm2m={version}")]);
+        let client = scenario.client_config(&server);
+        assert_eq!(client.version.to_string(), version);
+        assert_eq!(client.bootstrap.preferred_format.is_some(), newer, "{version}");
+        let bootstrap = scenario.bootstrap_config(None);
+        let plans: Vec<_> = bootstrap.directory.by_pattern.iter().map(|(_, plan)| plan).collect();
+        let told = |plan: &&std::sync::Arc<Plan>| plan.accounts.iter().all(|a| a.retry.is_some() == newer);
+        assert!(!plans.is_empty() && plans.iter().all(told), "{version}");
+    }
+}
+
+#[test]
 fn a_pace_from_the_command_line_displaces_the_files() {
     let over = good("arrivals.rate = \"5/s\"", &["arrivals.over=20s"]);
     assert_eq!(over.arrivals.pace, Pace::Over(Span::from_secs(20)));
@@ -130,7 +146,7 @@ fn mistakes_name_file_line_key_value_and_remedy() {
         ("fleet = 3", "fleet = 3: must be a table of keys"),
         ("[fleet]\nmeters = 2\nendpoint = \"m\"", "storm.toml:3: fleet.endpoint = \"m\": must hold {index}"),
         ("fleet.endpoint = \"m{id}\"", "must hold no braces but `{index}`"),
-        ("fleet.lwm2m = \"1.0\"", "must be a version that meters speak: \"1.1\" or \"1.2\""),
+        ("fleet.lwm2m = \"1.3\"", "must be a version that meters speak: \"1.0\", \"1.1\" or \"1.2\""),
         ("fleet.lwm2m = 1.2", "fleet.lwm2m = 1.2: must be a string; write it in quotes"),
         ("arrivals.rate = \"0/s\"", "storm.toml:1: arrivals.rate = \"0/s\": must be a rate above zero"),
         (
@@ -277,7 +293,7 @@ fn any_assignment() -> impl Strategy<Value = String> {
         (1..16_000_000_u32).prop_map(|n| format!("fleet.meters={n}")),
         (1..9_u32).prop_map(|n| format!("fleet.endpoint=meter\\\"#{{index:0{n}}}")),
         (1..1_000_000_u32).prop_map(|n| format!("fleet.lifetime={n}s")),
-        Just("fleet.lwm2m=1.1".to_owned()),
+        (0..3_u32).prop_map(|minor| format!("fleet.lwm2m=1.{minor}")),
         (100..10_000_u32).prop_map(|n| format!("arrivals.rate={}/s", f64::from(n) / 7.0)),
         Just("arrivals.process=poisson".to_owned()),
         (0..1_000_000_u64).prop_map(|n| format!("run.hold={n}ms")),

@@ -17,8 +17,8 @@ use crate::transport::{Gate, OpenError, ServerBinding, ServerConfig, Waker, core
 /// Which servers to start, and how.
 #[derive(Clone, Debug)]
 pub struct EmbeddedConfig {
-    /// Where the Bootstrap-Server listens, and how it goes about it; `None` if it is elsewhere. An empty
-    /// URI in the account it hands out is filled in where the EMS is embedded too.
+    /// Where the Bootstrap-Server listens, and how it goes about it; `None` if it is elsewhere. Where it
+    /// has no URI for accounts without one, that of the EMS is filled in if it is embedded too.
     pub bootstrap: Option<(SocketAddr, BootstrapConfig)>,
     /// Where the EMS listens, and how it goes about it; `None` if it is elsewhere.
     pub ems: Option<(SocketAddr, EmsConfig)>,
@@ -77,17 +77,18 @@ impl Embedded {
         let ems = ems.as_ref().map(|(listen, ems)| {
             let seed = seed.child("ems", 0);
             let make = |worker| Ems::new(ems.clone(), worker as u8, seed.child("worker", worker));
-            Running::bind("EMS", *listen, &config, make, count_ems, &mut crews)
+            Running::bind("EMS", *listen, &config, false, make, count_ems, &mut crews)
         });
         let ems = ems.transpose()?;
         let bootstrap = bootstrap.as_ref().map(|(listen, bootstrap)| {
             let seed = seed.child("bootstrap-server", 0);
             let mut bootstrap = bootstrap.clone();
-            if let Some(ems) = ems.as_ref().filter(|_| bootstrap.account.uri.is_empty()) {
-                bootstrap.account.uri = ServerUri::coap(ems.address).to_string();
+            if let Some(ems) = ems.as_ref().filter(|_| bootstrap.ems.is_empty()) {
+                bootstrap.ems = ServerUri::coap(ems.address).to_string();
             }
             let make = |worker| BootstrapServer::new(bootstrap.clone(), seed.child("worker", worker));
-            Running::bind("Bootstrap-Server", *listen, &config, make, count_bootstrap, &mut crews)
+            let other = bootstrap.service.manners.uses_other_port();
+            Running::bind("Bootstrap-Server", *listen, &config, other, make, count_bootstrap, &mut crews)
         });
         let mut embedded = Embedded { bootstrap: bootstrap.transpose()?, ems, threads: Vec::new() };
         for (number, crew) in crews.into_iter().enumerate().filter(|(_, crew)| !crew.is_empty()) {
@@ -190,11 +191,13 @@ struct Running<C> {
 }
 
 impl<C: Default + Send + 'static> Running<C> {
-    /// Binds a socket for each worker and seats a machine at it, one in each of the `crews`.
+    /// Binds a socket for each worker and seats a machine at it, one in each of the `crews`. With
+    /// `other_port`, each has a second socket to answer from when it misbehaves.
     fn bind<S: Server + Send + 'static>(
         name: &'static str,
         listen: SocketAddr,
         config: &EmbeddedConfig,
+        other_port: bool,
         make: impl Fn(u64) -> S,
         count: fn(&S, bool) -> C,
         crews: &mut [Vec<Box<dyn Seat>>],
@@ -221,7 +224,14 @@ impl<C: Default + Send + 'static> Running<C> {
         for (worker, (binding, crew)) in bindings.into_iter().zip(crews).enumerate() {
             let published = Arc::new(Mutex::new(Published::default()));
             running.workers.push(published.clone());
-            crew.push(Box::new(Place { server: make(worker as u64), binding, published, count }));
+            let other = match other_port {
+                true => {
+                    let address = SocketAddr::new(running.address.ip(), 0);
+                    Some(ServerBinding::bind(address, alone).map_err(refused)?)
+                }
+                false => None,
+            };
+            crew.push(Box::new(Place { server: make(worker as u64), binding, other, published, count }));
         }
         Ok(running)
     }

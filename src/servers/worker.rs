@@ -63,6 +63,8 @@ pub(super) trait Part {
 pub(super) struct Place<S, C> {
     pub server: S,
     pub binding: ServerBinding,
+    /// Another port of the same address, if the machine is to answer from one now and then.
+    pub other: Option<ServerBinding>,
     pub published: Arc<Mutex<Published<C>>>,
     /// Takes the counts out of the machine; what takes long only the last time.
     pub count: fn(&S, bool) -> C,
@@ -70,8 +72,9 @@ pub(super) struct Place<S, C> {
 
 impl<S: Server + Send + 'static, C: Send + 'static> Seat for Place<S, C> {
     fn take(self: Box<Self>) -> Box<dyn Part> {
-        let Place { server, binding, published, count } = *self;
-        Box::new(Served { server, socket: binding.serve(), published, count })
+        let Place { server, binding, other, published, count } = *self;
+        let other = other.map(ServerBinding::serve);
+        Box::new(Served { server, socket: binding.serve(), other, published, count })
     }
 
     fn waker(&self) -> Waker {
@@ -82,6 +85,8 @@ impl<S: Server + Send + 'static, C: Send + 'static> Seat for Place<S, C> {
 struct Served<S, C> {
     server: S,
     socket: ServerSocket,
+    /// Another port, for answers that are to come from one.
+    other: Option<ServerSocket>,
     published: Arc<Mutex<Published<C>>>,
     count: fn(&S, bool) -> C,
 }
@@ -96,10 +101,19 @@ impl<S: Server, C> Part for Served<S, C> {
             server.handle_timeout(now);
         }
         while let Some(transmit) = server.poll_output() {
+            let socket = match &mut self.other {
+                Some(other) if transmit.other_port => other,
+                _ => &mut self.socket,
+            };
             // A full queue is counted by the socket.
-            let _ = self.socket.send(transmit.to, transmit.from, &transmit.bytes);
+            let _ = socket.send(transmit.to, transmit.from, &transmit.bytes);
         }
         self.socket.flush();
+        if let Some(other) = &mut self.other {
+            // Whatever is sent there is read and forgotten: nobody serves this port.
+            let _ = other.recv(|_| {});
+            other.flush();
+        }
         received.unwrap_or_default()
     }
 

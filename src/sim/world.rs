@@ -19,13 +19,15 @@ pub struct WorldConfig {
     pub link: LinkFaults,
 }
 
-/// One of the two servers.
+/// One of the servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerId {
     /// The Bootstrap-Server.
     Bootstrap,
     /// The EMS.
     Ems,
+    /// One more EMS, by its place in the order in which [`World::set_ems_at`] saw their addresses.
+    Further(u8),
 }
 
 /// Which way a datagram goes.
@@ -47,13 +49,15 @@ pub struct World {
     meters: Vec<Node>,
     bootstrap: Option<BootstrapServer>,
     ems: Option<Ems>,
+    /// Further EMS, each at its address; one that is away is `None`.
+    further: Vec<(SocketAddr, Option<Ems>)>,
     to_meter: Link,
     to_server: Link,
     /// Datagrams a test wants dropped, by their number in each direction.
     dropped: Vec<(Direction, u64)>,
     passed: [u64; 2],
     /// The servers' timers that are armed; queued ones with another instant are stale.
-    server_timers: [Option<Instant>; 2],
+    server_timers: Vec<Option<Instant>>,
     events: Vec<(Instant, u32, Event)>,
     /// Datagrams that went to an address where nobody is.
     strays: Vec<(SocketAddr, Vec<u8>)>,
@@ -98,11 +102,12 @@ impl World {
             meters: Vec::new(),
             bootstrap: None,
             ems: None,
+            further: Vec::new(),
             to_meter: link("link-to-meter"),
             to_server: link("link-to-server"),
             dropped: Vec::new(),
             passed: [0; 2],
-            server_timers: [None; 2],
+            server_timers: vec![None; 2],
             events: Vec::new(),
             strays: Vec::new(),
             recording: None,
@@ -117,6 +122,19 @@ impl World {
     /// Puts an EMS into the world, in place of the one there was.
     pub fn set_ems(&mut self, server: Option<Ems>) {
         self.ems = server;
+    }
+
+    /// Puts a further EMS into the world, in place of the one there was at that address; without one, what
+    /// goes there is kept for [`World::take_strays`].
+    pub fn set_ems_at(&mut self, address: SocketAddr, server: Option<Ems>) -> ServerId {
+        let known = self.further.iter().position(|(theirs, _)| *theirs == address);
+        let place = known.unwrap_or_else(|| {
+            self.further.push((address, None));
+            self.server_timers.push(None);
+            self.further.len() - 1
+        });
+        self.further[place].1 = server;
+        ServerId::Further(u8::try_from(place).expect("a world has a handful of servers"))
     }
 
     /// Adds a meter that is to be switched on at `planned`; its number.
@@ -168,6 +186,11 @@ impl World {
     /// The EMS, to look into.
     pub fn ems(&self) -> Option<&Ems> {
         self.ems.as_ref()
+    }
+
+    /// The further EMS at this address, to look into.
+    pub fn ems_at(&self, address: SocketAddr) -> Option<&Ems> {
+        self.further.iter().find(|(theirs, _)| *theirs == address)?.1.as_ref()
     }
 
     /// What the meters told, in order: when, which, what.
@@ -268,19 +291,20 @@ impl World {
                 self.settle_meter(meter);
             }
             What::ServerTimer { server } => {
-                if self.server_timers[server as usize] == Some(at) {
-                    self.server_timers[server as usize] = None;
+                if self.server_timers[timer_of(server)] == Some(at) {
+                    self.server_timers[timer_of(server)] = None;
                     self.with_server(server, |server| server.handle_timeout(at));
                 }
             }
             What::ToServer { server: id, from, bytes } => {
                 // A server that is not there answers nothing, like a machine that is down.
                 if !self.is_up(id) {
-                    self.strays.push((address_of_server(id), bytes));
+                    self.strays.push((self.address_of_server(id), bytes));
                     return;
                 }
+                let local = self.address_of_server(id).ip();
                 self.with_server(id, |server| {
-                    server.handle_input(from, address_of_server(id).ip(), &bytes, at);
+                    server.handle_input(from, local, &bytes, at);
                 });
             }
         }
@@ -314,13 +338,24 @@ impl World {
         match id {
             ServerId::Bootstrap => self.bootstrap.is_some(),
             ServerId::Ems => self.ems.is_some(),
+            ServerId::Further(place) => self.further[usize::from(place)].1.is_some(),
+        }
+    }
+
+    fn address_of_server(&self, server: ServerId) -> SocketAddr {
+        match server {
+            ServerId::Bootstrap => World::BOOTSTRAP,
+            ServerId::Ems => World::EMS,
+            ServerId::Further(place) => self.further[usize::from(place)].0,
         }
     }
 
     fn with_server(&mut self, id: ServerId, act: impl FnOnce(&mut dyn Server)) {
+        let from = self.address_of_server(id);
         let server: Option<&mut dyn Server> = match id {
             ServerId::Bootstrap => self.bootstrap.as_mut().map(|server| server as _),
             ServerId::Ems => self.ems.as_mut().map(|server| server as _),
+            ServerId::Further(place) => self.further[usize::from(place)].1.as_mut().map(|server| server as _),
         };
         let Some(server) = server else { return };
         act(server);
@@ -329,7 +364,6 @@ impl World {
             sent.push_back(transmit);
         }
         let wanted = server.poll_timeout().map(|at| at.max(self.now));
-        let from = address_of_server(id);
         for transmit in sent {
             if let Some(meter) = meter_at(transmit.to).filter(|&meter| (meter as usize) < self.meters.len()) {
                 self.keep(&transmit.bytes);
@@ -338,8 +372,8 @@ impl World {
                 }
             }
         }
-        if self.server_timers[id as usize] != wanted {
-            self.server_timers[id as usize] = wanted;
+        if self.server_timers[timer_of(id)] != wanted {
+            self.server_timers[timer_of(id)] = wanted;
             if let Some(at) = wanted {
                 self.push(at, What::ServerTimer { server: id });
             }
@@ -350,8 +384,11 @@ impl World {
         let server = match to {
             Self::BOOTSTRAP => ServerId::Bootstrap,
             Self::EMS => ServerId::Ems,
-            // Into the void, as on a real network.
-            _ => return,
+            _ => match self.further.iter().position(|(address, _)| *address == to) {
+                Some(place) => ServerId::Further(place as u8),
+                // Into the void, as on a real network.
+                None => return,
+            },
         };
         self.keep(&bytes);
         for at in self.pass(Direction::ToServer) {
@@ -389,10 +426,12 @@ fn address_of(meter: u32) -> SocketAddr {
     SocketAddr::new(Ipv4Addr::from_bits(FIRST_METER + meter).into(), 40_000)
 }
 
-fn address_of_server(server: ServerId) -> SocketAddr {
+/// Where a server's timer is among all.
+fn timer_of(server: ServerId) -> usize {
     match server {
-        ServerId::Bootstrap => World::BOOTSTRAP,
-        ServerId::Ems => World::EMS,
+        ServerId::Bootstrap => 0,
+        ServerId::Ems => 1,
+        ServerId::Further(place) => 2 + usize::from(place),
     }
 }
 

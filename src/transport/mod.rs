@@ -8,6 +8,7 @@ mod gate;
 mod pin;
 mod readiness;
 mod resolve;
+mod route;
 mod timer;
 mod udp;
 
@@ -17,6 +18,7 @@ pub mod resources;
 pub use gate::{Gate, Refused, Why};
 pub use pin::{cores, pin_current_thread};
 pub use resolve::resolve;
+pub use route::source_towards;
 pub use timer::Timer;
 pub use udp::{
     Datagram, LocalAddresses, MAX_DATAGRAM, MeterSockets, MeterSocketsConfig, Numbering, OpenError,

@@ -4,6 +4,7 @@
 //! Nothing here waits for a while: it waits for a line, an end or a datagram, and gives up loudly.
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
+pub mod interop;
 pub mod process;
 pub mod responder;
 pub mod results;

@@ -52,6 +52,12 @@ impl Invocation {
         self
     }
 
+    /// With an environment variable.
+    pub fn env(mut self, variable: &str, value: &str) -> Self {
+        self.command.env(variable, value);
+        self
+    }
+
     /// With `--set` for each assignment; later ones win.
     pub fn set<A: AsRef<str>>(mut self, assignments: &[A]) -> Self {
         for assignment in assignments {

@@ -65,8 +65,8 @@ impl Accounts {
         securities.find(|(_, _, theirs)| *theirs == Some(ssid)).map(|(instance, ..)| *instance)
     }
 
-    fn first(&self) -> Option<Account> {
-        self.servers.iter().find_map(|(server, ssid)| {
+    fn all(&self) -> impl Iterator<Item = Account> {
+        self.servers.iter().filter_map(|(server, ssid)| {
             let short_server_id = (*ssid)?;
             let security = self.security_of(short_server_id)?;
             let short_server_id = u16::try_from(short_server_id).ok()?;
@@ -82,7 +82,7 @@ impl Accounts {
             .iter()
             .filter(|(_, own, _)| !own)
             .all(|(_, _, ssid)| ssid.is_some() && self.servers.iter().any(|(_, theirs)| theirs == ssid));
-        servers_paired && securities_paired && self.first().is_some()
+        servers_paired && securities_paired && self.all().next().is_some()
     }
 }
 
@@ -95,9 +95,20 @@ pub(super) fn is_bootstrap_server(tree: &Tree, instance: u16) -> bool {
     matches!(tree.get(Path::resource(SECURITY, instance, 1)), Some(Value::Boolean(true)))
 }
 
-/// The first Server Account, by instance of /1.
-pub(super) fn first_server(tree: &Tree) -> Option<Account> {
-    Accounts::of(tree).first()
+/// Whether there is a Server Account.
+pub(super) fn any_server(tree: &Tree) -> bool {
+    Accounts::of(tree).all().next().is_some()
+}
+
+/// The Server Accounts, by instance of /1; of several with one Short Server ID the first.
+pub(super) fn servers(tree: &Tree) -> SmallVec<[Account; 4]> {
+    let mut servers: SmallVec<[Account; 4]> = SmallVec::new();
+    for account in Accounts::of(tree).all() {
+        if servers.iter().all(|known| known.short_server_id != account.short_server_id) {
+            servers.push(account);
+        }
+    }
+    servers
 }
 
 /// Whether the accounts fit together, as Finish demands: at least one Server Account, and every half
@@ -157,6 +168,32 @@ impl Terms {
             sequence_count: number(20, 1).max(1),
         }
     }
+}
+
+/// /1/x/13: the place in the order of registrations; the lowest comes first, and none means at once.
+pub(super) fn priority(tree: &Tree, server: u16) -> Option<i64> {
+    integer(tree, Path::resource(SERVER, server, 13))
+}
+
+/// /1/x/14: how long the first registration after a bootstrap is delayed.
+pub(super) fn initial_delay(tree: &Tree, server: u16) -> Duration {
+    seconds(tree, Path::resource(SERVER, server, 14)).unwrap_or_default()
+}
+
+/// /1/x/15: the servers behind this one wait while registering with it fails.
+pub(super) fn blocks_on_failure(tree: &Tree, server: u16) -> bool {
+    matches!(tree.get(Path::resource(SERVER, server, 15)), Some(Value::Boolean(true)))
+}
+
+/// /1/x/5: how long the device stays away once it was disabled; a day where it does not say.
+pub(super) fn disable_timeout(tree: &Tree, server: u16) -> Duration {
+    const DEFAULT_DISABLE_TIMEOUT: Duration = Duration::from_secs(86_400);
+    seconds(tree, Path::resource(SERVER, server, 5)).unwrap_or(DEFAULT_DISABLE_TIMEOUT)
+}
+
+/// /1/x/27: the hash suite for profile IDs.
+pub(super) fn hash_suite(tree: &Tree, server: u16) -> Option<i64> {
+    integer(tree, Path::resource(SERVER, server, 27))
 }
 
 /// /1/x/1 in seconds; zero is "for ever" (1.2). Where it is missing: what servers assume (LwM2M Core

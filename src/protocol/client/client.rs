@@ -10,7 +10,7 @@ use super::bootstrap::{Farewell, Session};
 use super::config::Config;
 use super::event::{Event, Failure, Fate, Link, Output, Reason, RequestKind, State};
 use super::firmware::{self, Packages};
-use super::register::{Phase, Registration};
+use super::register::{Registration, find};
 use crate::base::{Instant, Rng, Seed};
 use crate::protocol::coap::{self, Exchange, Noise};
 use crate::protocol::lwm2m::Tree;
@@ -39,6 +39,8 @@ pub struct Client {
     pub(super) onboarded: bool,
     /// The device was asked to leave.
     pub(super) leaving: bool,
+    /// It has left a server, in whatever way the De-register ended.
+    pub(super) departed: bool,
     pub(super) bootstrap: Option<Box<Session>>,
     pub(super) farewell: Option<Box<Farewell>>,
     /// One for each LwM2M server the device registers with.
@@ -67,6 +69,7 @@ impl Client {
             bootstrap_failures: 0,
             onboarded: false,
             leaving: false,
+            departed: false,
             bootstrap: None,
             farewell: None,
             registrations: SmallVec::new(),
@@ -128,15 +131,14 @@ impl Client {
         }
         self.leaving = true;
         self.abandon_packages();
-        match self.state {
-            // Nobody knows the device yet or any more: nothing to take back.
-            State::Off | State::HoldOff | State::BootstrapBackoff | State::RegistrationBackoff => self.stop(),
-            // The answer may still come, and then there is something to take back.
-            State::Registering | State::Updating if self.in_flight().next().is_some() => {}
-            State::Registered => self.servers().into_iter().for_each(|server| self.deregister(server, now)),
-            State::Bootstrapping | State::Registering | State::Updating => self.stop(),
-            State::Deregistering | State::Deregistered | State::Stopped | State::Failed => {}
+        if matches!(self.state, State::Deregistered | State::Stopped | State::Failed) {
+            return;
         }
+        self.wake = None;
+        if self.bootstrap.take().is_some_and(|session| session.request.is_some()) {
+            self.tell(Event::Request { kind: RequestKind::BootstrapRequest, fate: Fate::Abandoned });
+        }
+        self.leave_servers(now);
     }
 
     /// Stops the device where it stands; requests on their way are abandoned.
@@ -161,7 +163,7 @@ impl Client {
     pub fn handle_opened(&mut self, link: Link, now: Instant) {
         match link {
             Link::Bootstrap => self.request_bootstrap(now),
-            Link::Server(server) => self.register(server, now),
+            Link::Server(server) => self.server_opened(server, now),
             Link::Package => self.package_opened(now),
         }
         self.drain(link, now);
@@ -173,16 +175,8 @@ impl Client {
             Link::Bootstrap => self.bootstrap_failed(Failure::Unreachable, now),
             Link::Package => self.package_unreachable(now),
             Link::Server(server) => {
-                let Some(registration) = self.registration(server) else { return };
-                match registration.phase {
-                    Phase::Connecting => self.registration_failed(server, Failure::Unreachable, now),
-                    _ if registration.exchange.in_flight() > 0 => {
-                        registration.exchange.abandon_all();
-                        self.drain(link, now);
-                    }
-                    // An answer to the server could not be sent: it will ask again, and knows the device.
-                    _ => self.tell(Event::Failed(Failure::Unreachable)),
-                }
+                self.server_unreachable(server, now);
+                self.drain(link, now);
             }
         }
     }
@@ -192,18 +186,25 @@ impl Client {
         self.bootstrap_failures
     }
 
-    /// Which link a datagram belongs to where both lead to the same address: the one a session is on.
-    pub fn link_of(&self, datagram: &[u8]) -> Link {
-        if self.packages.as_ref().is_some_and(|packages| packages.awaits(datagram)) {
+    /// Which of these links, that lead to the same address, a datagram belongs to: the download's that waits
+    /// for it; the Bootstrap-Server's
+    /// while a session is on; else that of the server whose answer it is, or of the first there is.
+    pub fn link_of(&self, candidates: &[Link], datagram: &[u8]) -> Link {
+        if candidates.contains(&Link::Package)
+            && self.packages.as_ref().is_some_and(|packages| packages.awaits(datagram))
+        {
             return Link::Package;
         }
-        let awaited = self.farewell.as_ref().is_some_and(|farewell| farewell.answers(datagram));
-        match self.registrations.first() {
-            Some(registration) if self.bootstrap.is_none() && !awaited => {
-                Link::Server(registration.account.short_server_id)
-            }
-            _ => Link::Bootstrap,
+        let bootstrap = self.bootstrap.is_some()
+            || self.farewell.as_ref().is_some_and(|farewell| farewell.answers(datagram));
+        if bootstrap && candidates.contains(&Link::Bootstrap) {
+            return Link::Bootstrap;
         }
+        let link = |registration: &Registration| Link::Server(registration.account.short_server_id);
+        let mut servers =
+            self.registrations.iter().filter(|registration| candidates.contains(&link(registration)));
+        let awaited = servers.clone().find(|registration| registration.exchange.awaits(datagram));
+        awaited.or_else(|| servers.next()).map_or(Link::Bootstrap, |registration| link(registration))
     }
 
     /// A datagram came in on `link`.
@@ -223,7 +224,10 @@ impl Client {
                 Some(exchange) => exchange.handle_input(datagram, now),
                 None => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
             },
-            Link::Server(server) => match self.registration(server) {
+            Link::Server(server) => match find(&mut self.registrations, server) {
+                Some(registration) if registration.is_asleep(&self.config.transmission, now) => {
+                    return self.tell(Event::Asleep);
+                }
                 Some(registration) => registration.exchange.handle_input(datagram, now),
                 None => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
             },
@@ -251,7 +255,10 @@ impl Client {
         for server in self.servers() {
             let Some(registration) = self.registration(server) else { continue };
             registration.exchange.handle_timeout(now);
-            if let Some(due) = registration.deadline().filter(|&due| due <= now) {
+            // What the message layer has to say comes first: it may be what the deadline is waiting for.
+            self.drain(Link::Server(server), now);
+            let due = self.registration(server).and_then(|registration| registration.deadline());
+            if let Some((due, _)) = due.filter(|(due, _)| *due <= now) {
                 self.registration_due(server, due, now);
             }
             self.drain(Link::Server(server), now);
@@ -283,12 +290,7 @@ impl Client {
             earliest(silence, exchange_timeout(&session.exchange))
         });
         let registrations = self.registrations.iter().filter_map(|registration| {
-            let reason = match registration.phase {
-                Phase::Registered(_) => Reason::Update,
-                _ => Reason::RegistrationRetry,
-            };
-            let own = registration.deadline().map(|at| (at, reason));
-            earliest(own, exchange_timeout(&registration.exchange))
+            earliest(registration.deadline(), exchange_timeout(&registration.exchange))
         });
         let packages = self.packages.as_ref().and_then(|packages| packages.timeout());
         let others = earliest(earliest(wake, farewell), earliest(bootstrap, packages));
@@ -300,8 +302,8 @@ impl Client {
     /// The bootstrap sequence (LwM2M Core §6.1.2): register with the accounts there are, else ask the
     /// Bootstrap-Server.
     pub(super) fn decide(&mut self, due: Instant, now: Instant) {
-        if account::first_server(&self.tree).is_some() {
-            self.connect_server(due);
+        if account::any_server(&self.tree) {
+            self.connect_servers(due);
         } else {
             self.need_bootstrap(due, now);
         }
@@ -345,19 +347,6 @@ impl Client {
         }
     }
 
-    /// The registration with the server of this Short Server ID.
-    pub(super) fn registration(&mut self, server: u16) -> Option<&mut Registration> {
-        let mut registrations = self.registrations.iter_mut();
-        registrations
-            .find(|registration| registration.account.short_server_id == server)
-            .map(|found| &mut **found)
-    }
-
-    /// The Short Server IDs of all registrations.
-    pub(super) fn servers(&self) -> SmallVec<[u16; 4]> {
-        self.registrations.iter().map(|registration| registration.account.short_server_id).collect()
-    }
-
     fn exchange_event(&mut self, link: Link, event: coap::Event, now: Instant) {
         match (event, link) {
             (coap::Event::Request(received), Link::Bootstrap) => self.bootstrap_command(received, now),
@@ -367,12 +356,12 @@ impl Client {
             (coap::Event::Response { message, .. }, Link::Bootstrap) => {
                 self.bootstrap_answered(&message, now)
             }
-            (coap::Event::Response { message, .. }, Link::Server(server)) => {
-                self.server_answered(server, &message, now);
+            (coap::Event::Response { handle, message, .. }, Link::Server(server)) => {
+                self.server_answered(server, handle, &message, now);
             }
             (coap::Event::Failed { why, .. }, Link::Bootstrap) => self.bootstrap_request_failed(why, now),
-            (coap::Event::Failed { why, .. }, Link::Server(server)) => {
-                self.server_request_failed(server, why, now);
+            (coap::Event::Failed { handle, why }, Link::Server(server)) => {
+                self.server_request_failed(server, handle, why, now);
             }
             // Where packages are, nobody has anything to ask of a device.
             (coap::Event::Request(received), Link::Package) => {

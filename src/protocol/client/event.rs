@@ -41,7 +41,7 @@ pub enum Output {
     Event(Event),
 }
 
-/// The one state a device is in.
+/// The one state a device is in; with several servers, see `Client::registration_state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// Not powered on.
@@ -54,7 +54,7 @@ pub enum State {
     BootstrapBackoff,
     /// A Register is on its way.
     Registering,
-    /// A Register failed; the next try is scheduled (/1/x/17-20).
+    /// A Register is scheduled: one failed (/1/x/17-20), or the first is delayed (/1/x/14).
     RegistrationBackoff,
     /// The server knows the device.
     Registered,
@@ -62,6 +62,8 @@ pub enum State {
     Updating,
     /// The De-register is on its way.
     Deregistering,
+    /// A server disabled the device (/1/x/4), and it stays away for /1/x/5 seconds.
+    Disabled,
     /// Left in good order, or stopped after it.
     Deregistered,
     /// Stopped without having de-registered.
@@ -161,6 +163,37 @@ pub enum Failure {
     Unreachable,
 }
 
+/// What a server asks of a registered device (LwM2M Core §6.3, §6.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ManagementOperation {
+    /// GET.
+    Read,
+    /// GET with Accept 40.
+    Discover,
+    /// PUT with values.
+    WriteReplace,
+    /// POST on an object instance or a multiple resource.
+    WritePartial,
+    /// PUT with a query and no payload.
+    WriteAttributes,
+    /// POST on a resource.
+    Execute,
+    /// POST on an object.
+    Create,
+    /// DELETE.
+    Delete,
+    /// FETCH (1.1).
+    ReadComposite,
+    /// iPATCH (1.1).
+    WriteComposite,
+    /// GET with Observe 0.
+    Observe,
+    /// FETCH with Observe 0 (1.1).
+    ObserveComposite,
+    /// GET or FETCH with Observe 1.
+    CancelObservation,
+}
+
 /// What happened, for whoever measures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Event {
@@ -185,12 +218,21 @@ pub enum Event {
         /// How.
         fate: Fate,
     },
+    /// A server's request was answered.
+    Served {
+        /// What it asked for.
+        operation: ManagementOperation,
+        /// Whether the answer's code was one of success.
+        success: bool,
+    },
     /// An attempt came to nothing.
     Failed(Failure),
     /// A datagram was no use.
     Noise(coap::Noise),
     /// The message layer counted something.
     Stat(coap::Stat),
+    /// A datagram came in while the device slept (queue mode), and is lost.
+    Asleep,
 }
 
 /// What a client's timer is for.
@@ -210,6 +252,12 @@ pub enum Reason {
     Update,
     /// A package is installed by then, or to be fetched again.
     Package,
+    /// The lifetime of a registration ends before the server has answered.
+    LifetimeEnd,
+    /// The time ends that a server disabled the device for.
+    DisableEnd,
+    /// The answer to a De-register is waited for no longer.
+    DeregisterEnd,
     /// The message layer wants to be called.
     Exchange(coap::Reason),
 }

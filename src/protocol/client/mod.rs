@@ -19,10 +19,9 @@
 //! ```
 //!
 //! Each machine here is sans-IO. [`Client`] composes them behind one poll interface; `bootstrap`
-//! answers a Bootstrap-Server's commands, `register` keeps the registration with one server, `manage`
-//! answers what a server asks of a registered device,
-//! `report` tells servers what they observe, and `firmware` takes what they want installed. This room never resolves a name, opens a socket
-//! or reads a clock.
+//! answers a Bootstrap-Server's commands, `register` keeps the registrations, `manage` answers what a server
+//! asks of a registered device, `report` tells servers what they observe, and `firmware` takes the packages
+//! they want installed. This room never resolves a name, opens a socket or reads a clock.
 
 mod account;
 mod bootstrap;
@@ -39,6 +38,11 @@ pub use account::bootstrap_account;
 pub use bootstrap::BootstrapPolicy;
 pub use client::Client;
 pub use config::{Backoff, Config, Device, Provision};
-pub use event::{Event, Failure, Fate, Link, Operation, Output, Reason, RequestKind, Stage, State};
+pub use event::{
+    Event, Failure, Fate, Link, ManagementOperation, Operation, Output, Reason, RequestKind, Stage, State,
+};
 pub use firmware::{FirmwarePolicy, PackageFailure};
-pub use register::RegistrationPolicy;
+pub use register::{
+    Behaviour, BootstrapLimit, BootstrapRetry, OnUpdate, Order, ParseBehaviourError, ParseUpdateTimingError,
+    Patience, Refusal, RegistrationPolicy, Retries, Row, UpdateTiming, UsedUp,
+};

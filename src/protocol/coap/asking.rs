@@ -94,18 +94,19 @@ impl Exchange {
         }
     }
 
-    /// Whether this datagram is what a request of ours waits for: its response, acknowledgement or reset. For
-    /// an owner of several exchanges with one peer.
+    /// Whether a datagram answers something of ours that is under way: which of several exchanges with one
+    /// address it is for.
     pub fn awaits(&self, datagram: &[u8]) -> bool {
         let Ok(message) = Message::decode_within(datagram, self.params.max_message()) else { return false };
-        let for_it = |request: &Outgoing| match (message.kind(), message.code()) {
-            (_, code) if code.is_response() => request.is_answered_by(&message),
-            (Type::Ack | Type::Rst, Code::EMPTY) => {
-                request.flight().is_some_and(|flight| flight.transmission.mid == message.mid())
+        let mut flights = self.requests.iter().filter_map(Outgoing::flight);
+        match message.code().is_response() {
+            true => flights.any(|flight| flight.token == message.token()),
+            false => {
+                matches!(message.kind(), Type::Ack | Type::Rst)
+                    && (flights.any(|flight| flight.transmission.mid == message.mid())
+                        || self.responses.iter().any(|response| response.mid == message.mid()))
             }
-            _ => false,
-        };
-        self.requests.iter().any(for_it)
+        }
     }
 
     /// Moves the next message id as far away as can be from those of `other`, an exchange with the same peer

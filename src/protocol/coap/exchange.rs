@@ -7,13 +7,15 @@
 //! answering  datagram -> seen before? -> block of a body? -> Request -> respond -> in the ACK, or,
 //!                        the same again   2.31, or the next             if an Empty ACK went out before:
 //!                                         block of ours                 CON, sent until acknowledged
+//! observing  observe -> Response with Observe -> Notification, again and again -> ended by either side
+//! notifying  notify -> queued (NSTART) -> sent -> Notified; a newer state takes over from an older
 //! ```
 //!
-//! One mutation (`handle_input`, `handle_timeout`, `request`, `respond`, `abandon`), then `poll_output`
+//! One mutation (`handle_input`, `handle_timeout`, `request`, `respond`, `notify`, ..), then `poll_output`
 //! until it is `None`, then arm one timer for `poll_timeout`.
 //!
 //! What a peer can make this remember is bounded: sixteen messages, one body each way, sixteen separate
-//! responses. Messages nobody asked for leave no trace but a count.
+//! responses, sixteen observers of large bodies. Messages nobody asked for leave no trace but a count.
 //!
 //! This file holds the state and the four verbs; `asking` and `answering` hold the two roles, `observing` and
 //! `notifying` the same for observations.

@@ -78,6 +78,8 @@ impl Code {
     pub const NOT_ACCEPTABLE: Code = Code(0x86);
     /// 4.08 (RFC 7959)
     pub const REQUEST_ENTITY_INCOMPLETE: Code = Code(0x88);
+    /// 4.09
+    pub const CONFLICT: Code = Code(0x89);
     /// 4.12
     pub const PRECONDITION_FAILED: Code = Code(0x8c);
     /// 4.13

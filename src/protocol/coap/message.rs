@@ -24,12 +24,22 @@ impl ContentFormat {
     pub const LINK: Self = Self(40);
     /// `application/octet-stream`
     pub const OPAQUE: Self = Self(42);
+    /// `application/cbor`
+    pub const CBOR: Self = Self(60);
     /// `application/senml+json`
     pub const SENML_JSON: Self = Self(110);
     /// `application/senml+cbor`
     pub const SENML_CBOR: Self = Self(112);
+    /// `application/senml-etch+json`
+    pub const SENML_ETCH_JSON: Self = Self(320);
+    /// `application/senml-etch+cbor`
+    pub const SENML_ETCH_CBOR: Self = Self(322);
     /// `application/vnd.oma.lwm2m+tlv`
     pub const TLV: Self = Self(11542);
+    /// `application/vnd.oma.lwm2m+json`
+    pub const OMA_JSON: Self = Self(11543);
+    /// `application/vnd.oma.lwm2m+cbor`
+    pub const LWM2M_CBOR: Self = Self(11544);
 }
 
 /// One CoAP message.

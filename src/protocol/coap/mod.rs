@@ -23,6 +23,7 @@ mod params;
 mod relations;
 mod transfer;
 mod transmission;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -34,3 +35,4 @@ pub use exchange::Exchange;
 pub use header::{Code, Token, Type};
 pub use message::{ContentFormat, Message};
 pub use params::{Params, ParamsError};
+pub use words::datagram_in_words;

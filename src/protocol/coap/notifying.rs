@@ -60,7 +60,7 @@ impl Exchange {
         self.last_activity = now;
         self.send(notification.encode());
         let until = now + self.params.non_lifetime();
-        self.relations.get_or_insert_default().add_unconfirmed(mid, handle, until);
+        self.relations.get_or_insert_default().add_unconfirmed(mid, token, handle, until);
     }
 
     /// What is sent of a notification: all of it, or its first block. The rest is kept for an observer who
@@ -158,7 +158,8 @@ impl Exchange {
     /// Takes a Reset of a Non-confirmable notification; false if there was none with this message id.
     pub(super) fn unconfirmed_reset(&mut self, mid: u16, now: Instant) -> bool {
         let Some(relations) = &mut self.relations else { return false };
-        let Some(handle) = relations.take_unconfirmed(mid, now) else { return false };
+        let Some((handle, token)) = relations.take_unconfirmed(mid, now) else { return false };
+        self.forget_observer(token);
         self.notified(handle, Notified::Reset);
         true
     }

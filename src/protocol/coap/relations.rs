@@ -59,6 +59,7 @@ struct Unconfirmed {
     until: Instant,
     handle: Handle,
     mid: u16,
+    token: Token,
 }
 
 impl Relations {
@@ -89,18 +90,23 @@ impl Relations {
     }
 
     /// Remembers a Non-confirmable notification until then, in place of the oldest if there are too many.
-    pub fn add_unconfirmed(&mut self, mid: u16, handle: Handle, until: Instant) {
+    pub fn add_unconfirmed(&mut self, mid: u16, token: Token, handle: Handle, until: Instant) {
         if self.unconfirmed.len() >= CAPACITY {
             self.unconfirmed.remove(0);
         }
-        self.unconfirmed.push(Unconfirmed { until, handle, mid });
+        self.unconfirmed.push(Unconfirmed { until, handle, mid, token });
     }
 
-    /// The Non-confirmable notification that a Reset with this message id means; it is forgotten.
-    pub fn take_unconfirmed(&mut self, mid: u16, now: Instant) -> Option<Handle> {
+    /// The Non-confirmable notification that a Reset with this message id means, and its token; it is
+    /// forgotten.
+    pub fn take_unconfirmed(&mut self, mid: u16, now: Instant) -> Option<(Handle, Token)> {
         let means = |sent: &Unconfirmed| sent.mid == mid && sent.until > now;
         let at = self.unconfirmed.iter().position(means)?;
-        Some(self.unconfirmed.remove(at).handle)
+        let Unconfirmed { handle, token, .. } = self.unconfirmed.remove(at);
+        if self.unconfirmed.is_empty() {
+            self.unconfirmed = Vec::new();
+        }
+        Some((handle, token))
     }
 
     /// When nothing sent needs to be remembered any more.

@@ -23,32 +23,45 @@ impl Collector {
 
     /// Whether a value may be at `path` in this payload.
     pub(super) fn admit(&self, path: Path) -> Result<(), Error> {
-        if !path.starts_with(&self.base) {
-            return Err(Error::Outside { path, base: self.base });
-        }
-        let multiple = path.depth() == 4;
-        match objects::resource(path) {
-            Some(known) if multiple != (known.multiplicity == Multiplicity::Multiple) => {
-                Err(Error::Multiplicity { path })
-            }
-            _ => Ok(()),
-        }
+        admit(self.base, path)
     }
 
     /// Takes an admitted entry.
     pub(super) fn push(&mut self, entry: Entry) {
-        self.in_order &= self.entries.last().is_none_or(|last| follows(&entry, last));
+        self.in_order &= self.entries.last().is_none_or(|last| follows(entry.path, last.path));
         self.entries.push(entry);
     }
 
     /// All entries, if no two are for the same place.
     pub(super) fn finish(self) -> Result<Vec<Entry>, Error> {
         if !self.in_order {
-            let mut sorted: Vec<&Entry> = self.entries.iter().collect();
-            sorted.sort_unstable_by_key(|entry| entry.path);
-            refuse_duplicates(sorted.windows(2).map(|pair| (pair[0], pair[1])))?;
+            distinct(self.entries.iter().map(|entry| entry.path))?;
         }
         Ok(self.entries)
+    }
+}
+
+/// Whether the resource or resource instance `path` may have a value in a payload for `base`.
+pub(super) fn admit(base: Path, path: Path) -> Result<(), Error> {
+    if !path.starts_with(&base) {
+        return Err(Error::Outside { path, base });
+    }
+    let multiple = path.depth() == 4;
+    match objects::resource(path) {
+        Some(known) if multiple != (known.multiplicity == Multiplicity::Multiple) => {
+            Err(Error::Multiplicity { path })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether no two of the paths, in any order, are for the same place.
+pub(super) fn distinct(paths: impl Iterator<Item = Path>) -> Result<(), Error> {
+    let mut sorted: Vec<Path> = paths.collect();
+    sorted.sort_unstable();
+    match sorted.windows(2).find(|pair| !follows(pair[1], pair[0])) {
+        Some(pair) => Err(Error::Duplicate { path: pair[1] }),
+        None => Ok(()),
     }
 }
 
@@ -62,23 +75,26 @@ pub(super) fn kind(path: Path) -> Option<Kind> {
 /// two for the same place. Copies only if they are not in order.
 pub(super) fn in_order(base: Path, entries: &[Entry]) -> Result<Cow<'_, [Entry]>, Error> {
     for Entry { path, .. } in entries {
-        if path.depth() < 3 {
-            return Err(Error::Unencodable {
-                path: *path,
-                why: "only resources and their instances have values",
-            });
-        }
-        if !path.starts_with(&base) {
-            return Err(Error::Outside { path: *path, base });
-        }
+        is_value_within(base, *path)?;
     }
-    if entries.is_sorted_by(|a, b| follows(b, a)) {
+    if entries.is_sorted_by(|a, b| follows(b.path, a.path)) {
         return Ok(Cow::Borrowed(entries));
     }
+    distinct(entries.iter().map(|entry| entry.path))?;
     let mut sorted = entries.to_vec();
     sorted.sort_by_key(|entry| entry.path);
-    refuse_duplicates(sorted.windows(2).map(|pair| (&pair[0], &pair[1])))?;
     Ok(Cow::Owned(sorted))
+}
+
+/// Whether a value can be written for `path` in a payload for `base`.
+pub(super) fn is_value_within(base: Path, path: Path) -> Result<(), Error> {
+    if path.depth() < 3 {
+        return Err(Error::Unencodable { path, why: "only resources and their instances have values" });
+    }
+    if !path.starts_with(&base) {
+        return Err(Error::Outside { path, base });
+    }
+    Ok(())
 }
 
 /// The one entry of a format that carries one value.
@@ -92,16 +108,18 @@ pub(super) fn only(base: Path, entries: &[Entry]) -> Result<&Entry, Error> {
     }
 }
 
-fn refuse_duplicates<'a>(neighbours: impl Iterator<Item = (&'a Entry, &'a Entry)>) -> Result<(), Error> {
-    for (first, second) in neighbours {
-        if !follows(second, first) {
-            return Err(Error::Duplicate { path: second.path });
-        }
+/// Whether `base` may have the value that a format of one value brings.
+pub(super) fn admit_only(base: Path) -> Result<(), Error> {
+    if base.depth() < 3 {
+        return Err(Error::Unencodable {
+            path: base,
+            why: "this format carries the value of a resource only",
+        });
     }
-    Ok(())
+    admit(base, base)
 }
 
 /// Whether `b` comes after `a` and is not within it (a single resource that is multiple as well).
-fn follows(b: &Entry, a: &Entry) -> bool {
-    a.path < b.path && !b.path.starts_with(&a.path)
+pub(super) fn follows(b: Path, a: Path) -> bool {
+    a < b && !b.starts_with(&a)
 }

@@ -81,12 +81,27 @@ pub enum Error {
         /// The type the definition asks for.
         expected: Kind,
     },
-    /// A SenML record without a value.
-    #[error("{path}: the record has no value")]
+    /// No value, or a null, where there must be one.
+    #[error("{path}: there is no value")]
     NoValue {
         /// The resource or resource instance.
         path: Path,
     },
+    /// A value where only a path belongs (RFC 8790 §3.1).
+    #[error("{path} is asked for, and comes with a value all the same")]
+    Value {
+        /// The path asked for.
+        path: Path,
+    },
+    /// A time that is no number.
+    #[error("{path}: the time is not a finite number of seconds")]
+    Time {
+        /// The resource or resource instance.
+        path: Path,
+    },
+    /// A Create that names an object instance for some of its values only.
+    #[error("the payload names an object instance for some values, and none for others")]
+    HalfNamed,
     /// Something the format cannot say.
     #[error("{path}: {why}")]
     Unencodable {

@@ -305,7 +305,8 @@ impl Writer {
     pub fn attribute(&mut self, key: &str, value: &str) -> &mut Self {
         self.flag(key);
         self.out.push(b'=');
-        let number = value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && !value.is_empty();
+        let digits = value.strip_prefix('-').unwrap_or(value);
+        let number = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && !digits.is_empty();
         if number {
             self.out.extend_from_slice(value.as_bytes());
             return self;

@@ -1,7 +1,7 @@
 //! Opaque (Content-Format 42): the bytes of one opaque value and nothing else.
 
 use super::Error;
-use super::entries::{Collector, kind, only};
+use super::entries::{admit_only, kind, only};
 use crate::protocol::lwm2m::{Entry, Kind, Path, Value};
 
 pub(super) fn encode(base: Path, entries: &[Entry]) -> Result<Vec<u8>, Error> {
@@ -12,13 +12,7 @@ pub(super) fn encode(base: Path, entries: &[Entry]) -> Result<Vec<u8>, Error> {
 }
 
 pub(super) fn decode(base: Path, payload: &[u8]) -> Result<Vec<Entry>, Error> {
-    if base.depth() < 3 {
-        return Err(Error::Unencodable {
-            path: base,
-            why: "this format carries the value of a resource only",
-        });
-    }
-    Collector::new(base, 0).admit(base)?;
+    admit_only(base)?;
     match kind(base) {
         Some(expected) if expected != Kind::Opaque => Err(Error::Type { path: base, expected }),
         _ => Ok(vec![Entry::new(base, Value::Opaque(payload.into()))]),

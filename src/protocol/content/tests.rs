@@ -5,8 +5,17 @@ use proptest::prelude::*;
 use super::*;
 use crate::protocol::lwm2m::{Kind, Multiplicity, Value, objects};
 
-const FORMATS: [ContentFormat; 3] =
-    [ContentFormat::TLV, ContentFormat::SENML_CBOR, ContentFormat::SENML_JSON];
+/// Those for any number of values.
+const FORMATS: [ContentFormat; 5] = [
+    ContentFormat::TLV,
+    ContentFormat::SENML_CBOR,
+    ContentFormat::SENML_JSON,
+    ContentFormat::LWM2M_CBOR,
+    ContentFormat::OMA_JSON,
+];
+
+/// Every format with a codec, the numbers some had before they were registered, and one that is none.
+const ALL: [u16; 15] = [0, 40, 42, 60, 110, 112, 320, 322, 1541, 1542, 1543, 11542, 11543, 11544, 65535];
 
 fn value_of(kind: Kind) -> BoxedStrategy<Value> {
     match kind {
@@ -54,6 +63,38 @@ fn entries() -> impl Strategy<Value = Vec<Entry>> {
         })
 }
 
+/// Entries of an object nobody defined, of whatever kind.
+fn undefined() -> impl Strategy<Value = Vec<Entry>> {
+    use Kind::*;
+    let kind = prop::sample::select(vec![
+        String, Integer, Unsigned, Float, Boolean, Opaque, Time, ObjectLink, CoreLink,
+    ]);
+    let value = kind.prop_flat_map(value_of);
+    prop::collection::btree_map((0..3u16, 0..20u16), value, 0..10).prop_map(|values| {
+        let at = |(instance, resource)| Path::resource(64_000, instance, resource);
+        values.into_iter().map(|(place, value)| Entry::new(at(place), value)).collect()
+    })
+}
+
+/// What a format that tells types makes of a value without a definition. None if it cannot carry it.
+fn as_it_looks(format: ContentFormat, value: &Value) -> Option<Value> {
+    Some(match value {
+        Value::Time(seconds) => Value::Integer(*seconds),
+        Value::Unsigned(number) => i64::try_from(*number).map_or(Value::Unsigned(*number), Value::Integer),
+        Value::CoreLink(text) => Value::String(text.clone()),
+        Value::ObjectLink(object, instance) if format == ContentFormat::LWM2M_CBOR => {
+            Value::from(&*format!("{object}:{instance}"))
+        }
+        Value::Opaque(_) if format == ContentFormat::OMA_JSON => return None,
+        other => other.clone(),
+    })
+}
+
+/// Whether the definitions say of what type the entry is.
+fn is_defined(entry: &Entry) -> bool {
+    entries::kind(entry.path).is_some()
+}
+
 fn sorted(mut entries: Vec<Entry>) -> Vec<Entry> {
     entries.sort_by_key(|entry| entry.path);
     entries
@@ -68,8 +109,12 @@ proptest! {
                 if base == Path::ROOT && format == ContentFormat::TLV {
                     continue;
                 }
-                let within: Vec<Entry> =
-                    entries.iter().filter(|entry| entry.path.starts_with(&base)).cloned().collect();
+                let within: Vec<Entry> = entries
+                    .iter()
+                    .filter(|entry| entry.path.starts_with(&base))
+                    .filter(|entry| format != ContentFormat::OMA_JSON || is_defined(entry))
+                    .cloned()
+                    .collect();
                 let payload = encode(format, base, &within).unwrap();
                 prop_assert_eq!(decode(format, base, &payload), Ok(sorted(within)), "{:?} {}", format, base);
             }
@@ -77,11 +122,26 @@ proptest! {
     }
 
     #[test]
+    fn values_without_a_definition_are_what_they_look_like(entries in undefined()) {
+        for format in FORMATS.into_iter().filter(|&format| format != ContentFormat::TLV) {
+            let (written, expected): (Vec<Entry>, Vec<Entry>) = entries
+                .iter()
+                .filter_map(|entry| Some((entry, as_it_looks(format, &entry.value)?)))
+                .map(|(entry, seen)| (entry.clone(), Entry::new(entry.path, seen)))
+                .unzip();
+            let payload = encode(format, Path::object(64_000), &written).unwrap();
+            prop_assert_eq!(decode(format, Path::object(64_000), &payload), Ok(expected), "{:?}", format);
+        }
+    }
+
+    #[test]
     fn single_values_round_trip(entry in prop_oneof![entry(0), entry(1), entry(3)]) {
         let known = objects::resource(entry.path).map(|known| known.kind);
-        if known.is_some_and(|kind| kind != Kind::None) {
-            let payload = encode(ContentFormat::TEXT, entry.path, std::slice::from_ref(&entry)).unwrap();
-            prop_assert_eq!(decode(ContentFormat::TEXT, entry.path, &payload), Ok(vec![entry.clone()]));
+        for format in [ContentFormat::TEXT, ContentFormat::CBOR] {
+            if known.is_some_and(|kind| kind != Kind::None) {
+                let payload = encode(format, entry.path, std::slice::from_ref(&entry)).unwrap();
+                prop_assert_eq!(decode(format, entry.path, &payload), Ok(vec![entry.clone()]));
+            }
         }
         let payload = encode(ContentFormat::OPAQUE, entry.path, std::slice::from_ref(&entry));
         match &entry.value {
@@ -99,7 +159,13 @@ proptest! {
         for format in FORMATS {
             let payload = encode(format, base, &entries).unwrap();
             let part = &payload[..cut.index(payload.len())];
-            prop_assert_ne!(decode(format, base, part), Ok(sorted(entries.clone())), "{:?}", format);
+            // JSON and CBOR are whole or nothing; TLV has no end of its own.
+            match format {
+                ContentFormat::TLV => {
+                    prop_assert_ne!(decode(format, base, part), Ok(sorted(entries.clone())));
+                }
+                _ => prop_assert!(decode(format, base, part).is_err(), "{:?}", format),
+            }
         }
     }
 
@@ -108,8 +174,12 @@ proptest! {
         payload in prop::collection::vec(any::<u8>(), 0..80),
         base in (0..=4usize, 0..5u16).prop_map(|(depth, object)| Path::resource_instance(object, 0, 0, 0).truncated(depth)),
     ) {
-        for format in [0, 40, 42, 110, 112, 11542, 65535].map(ContentFormat) {
+        for format in ALL.map(ContentFormat) {
             let _ = decode(format, base, &payload);
+            let _ = decode_create(format, Path::instance(3, 1), &payload);
+            let _ = decode_paths(format, &payload);
+            let _ = decode_patch(format, &payload);
+            let _ = decode_timed(format, base, &payload);
         }
     }
 
@@ -128,6 +198,9 @@ proptest! {
             }
             if let Ok(entries) = decode(format, base, &payload) {
                 prop_assert!(entries.iter().all(|entry| entry.path.starts_with(&base)));
+            }
+            if let Ok(creation) = decode_create(format, base.child(7).unwrap(), &payload) {
+                prop_assert!(creation.entries.iter().all(|entry| entry.path.starts_with(&base)));
             }
         }
     }
@@ -152,8 +225,45 @@ fn entries_that_do_not_fit_are_refused() {
 
 #[test]
 fn link_format_and_foreign_formats_carry_no_values() {
-    for format in [40, 11543] {
+    for format in [40, 320, 322, 65535] {
         assert_eq!(decode(ContentFormat(format), Path::object(1), b""), Err(Error::Unsupported(format)));
         assert_eq!(encode(ContentFormat(format), Path::object(1), &[]), Err(Error::Unsupported(format)));
     }
+}
+
+#[test]
+fn numbers_of_before_the_registration_are_read_and_not_written() {
+    let name = Path::resource(3, 0, 0);
+    let acme = [Entry::new(name, Value::from("ACME"))];
+    for (old, new) in [(1541, 0), (1542, 11542), (1543, 11543)] {
+        let payload = encode(ContentFormat(new), name, &acme).unwrap();
+        assert_eq!(decode(ContentFormat(old), name, &payload).as_deref(), Ok(&acme[..]), "{old}");
+        assert_eq!(encode(ContentFormat(old), name, &acme), Err(Error::Unsupported(old)));
+    }
+}
+
+/// As Leshan's bootstrap server writes an instance of Security: resources that are not set come empty.
+#[test]
+fn empty_resources_are_read_as_such() {
+    let instance = Path::instance(0, 1);
+    let empty = |resource| Entry::new(instance.child(resource).unwrap(), Value::Opaque(Box::default()));
+    let entries = [
+        Entry::new(Path::resource(0, 1, 0), Value::from("coap://127.0.0.1:5683")),
+        Entry::new(Path::resource(0, 1, 1), Value::Boolean(false)),
+        Entry::new(Path::resource(0, 1, 2), Value::Integer(3)),
+        empty(3),
+        empty(4),
+        empty(5),
+        empty(7),
+        empty(8),
+        Entry::new(Path::resource(0, 1, 9), Value::from("")),
+    ];
+    for format in FORMATS {
+        let payload = encode(format, instance, &entries).unwrap();
+        assert_eq!(decode(format, instance, &payload).as_deref(), Ok(&entries[..]), "{format:?}");
+    }
+    // From a server that takes the one for the other.
+    let confused = br#"[{"bn":"/0/1/","n":"3","vs":""},{"n":"9","vd":""}]"#;
+    let read = decode(ContentFormat::SENML_JSON, instance, confused);
+    assert_eq!(read, Ok(vec![empty(3), Entry::new(Path::resource(0, 1, 9), Value::from(""))]));
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::Error;
 use super::base64::{self, Alphabet};
-use super::entries::{Collector, kind, only};
+use super::entries::{admit_only, kind, only};
 use crate::protocol::lwm2m::{Entry, Kind, Path, Value};
 
 pub(super) fn encode(base: Path, entries: &[Entry]) -> Result<Vec<u8>, Error> {
@@ -32,13 +32,7 @@ pub(super) fn encode(base: Path, entries: &[Entry]) -> Result<Vec<u8>, Error> {
 }
 
 pub(super) fn decode(base: Path, payload: &[u8]) -> Result<Vec<Entry>, Error> {
-    if base.depth() < 3 {
-        return Err(Error::Unencodable {
-            path: base,
-            why: "this format carries the value of a resource only",
-        });
-    }
-    Collector::new(base, 0).admit(base)?;
+    admit_only(base)?;
     let text = str::from_utf8(payload)
         .map_err(|error| Error::Malformed { at: error.valid_up_to(), what: "this is not UTF-8" })?;
     let expected = kind(base).unwrap_or(Kind::String);

@@ -5,6 +5,7 @@
 //! the object definitions know them.
 
 use super::Error;
+use super::create::Instances;
 use super::entries::{Collector, kind};
 use crate::protocol::lwm2m::{Entry, Kind, Multiplicity, Path, Value, objects};
 
@@ -189,6 +190,27 @@ pub(super) fn decode(base: Path, payload: &[u8]) -> Result<Vec<Entry>, Error> {
         1 => read_object(base, top, &mut out)?,
         2 => read_top_of_instance(base, top, &mut out)?,
         _ => read_top_of_resource(base.truncated(3), top, &mut out)?,
+    }
+    out.finish()
+}
+
+/// Reads the payload of a Create. Without its wrapper, or with the reserved identifier in it, an object
+/// instance is the one the client assigns.
+pub(super) fn decode_create(payload: &[u8], instances: &mut Instances) -> Result<Vec<Entry>, Error> {
+    let assigned = instances.assigned;
+    let mut out = Collector::new(assigned.truncated(1), payload.len());
+    for tlv in (Elements { bytes: payload, at: 0 }) {
+        let tlv = tlv?;
+        match tlv.element {
+            Element::ObjectInstance => {
+                let instance = instances.instance(tlv.id);
+                read_instance(instance, tlv.content(), &mut out)?;
+            }
+            _ => {
+                instances.open();
+                read_resource(assigned, tlv, &mut out)?;
+            }
+        }
     }
     out.finish()
 }

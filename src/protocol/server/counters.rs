@@ -1,5 +1,6 @@
 //! What the servers count, so that a run's two sides can be held against each other.
 
+use super::DeskCounters;
 use crate::protocol::coap::Stat;
 
 /// Datagrams at one server.
@@ -46,8 +47,16 @@ pub struct BootstrapCounters {
     pub requests: u64,
     /// Bootstrap-Requests answered with an error.
     pub refused: u64,
+    /// Bootstraps begun without having been asked for.
+    pub initiated: u64,
+    /// Bootstrap-Packs handed out.
+    pub packs: u64,
+    /// Bootstrap-Pack-Requests answered with an error.
+    pub packs_refused: u64,
     /// Discovers answered.
     pub discovers: u64,
+    /// Reads answered.
+    pub reads: u64,
     /// Deletes answered.
     pub deletes: u64,
     /// Writes answered.
@@ -58,8 +67,14 @@ pub struct BootstrapCounters {
     pub finished: u64,
     /// Sequences given up: a command unanswered, Finish refused, or the device forgotten for want of room.
     pub failed: u64,
+    /// Of `failed`: the server's own patience ran out.
+    pub timed_out: u64,
+    /// Of `failed`: what was to be written cannot be said in the format of writes.
+    pub unencodable: u64,
     /// Sequences cut short by a new Bootstrap-Request of the same device.
     pub restarted: u64,
+    /// What its pace and its manners did to requests.
+    pub desk: DeskCounters,
 }
 
 impl BootstrapCounters {
@@ -67,13 +82,20 @@ impl BootstrapCounters {
     pub fn add(&mut self, other: &BootstrapCounters) {
         self.requests += other.requests;
         self.refused += other.refused;
+        self.initiated += other.initiated;
+        self.packs += other.packs;
+        self.packs_refused += other.packs_refused;
         self.discovers += other.discovers;
+        self.reads += other.reads;
+        self.timed_out += other.timed_out;
+        self.unencodable += other.unencodable;
         self.deletes += other.deletes;
         self.writes += other.writes;
         self.command_errors += other.command_errors;
         self.finished += other.finished;
         self.failed += other.failed;
         self.restarted += other.restarted;
+        self.desk.add(&other.desk);
     }
 }
 

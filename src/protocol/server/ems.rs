@@ -200,10 +200,7 @@ impl Server for Ems {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        match (self.peers.poll_timeout(), self.registry.next_expiry()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        super::earliest(self.peers.poll_timeout(), self.registry.next_expiry())
     }
 
     fn traffic(&self) -> &Traffic {

@@ -6,17 +6,29 @@
 
 mod bootstrap;
 mod counters;
+mod desk;
+#[cfg(test)]
+mod desk_tests;
 mod ems;
+mod pattern;
 mod peers;
 mod registry;
+mod service;
 
 use std::net::{IpAddr, SocketAddr};
 
 use crate::base::Instant;
 
-pub use bootstrap::{Account, BootstrapConfig, BootstrapServer, RetryTerms, Step, WriteLevel};
+pub use bootstrap::{
+    Account, BootstrapConfig, BootstrapServer, Directory, Initiative, PackAnswer, Patience, Plan, RetryTerms,
+    Step, WriteLevel,
+};
 pub use counters::{BootstrapCounters, EmsCounters, Traffic};
+pub use desk::DeskCounters;
 pub use ems::{Ems, EmsConfig};
+
+pub use pattern::EndpointPattern;
+pub use service::{Manners, Pace, ParseServiceTimeError, Service, ServiceTime, Share};
 
 /// A datagram to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +37,8 @@ pub struct Transmit {
     pub to: SocketAddr,
     /// The server's own address that the peer knows, which it must leave from.
     pub from: IpAddr,
+    /// Whether it is to leave from another port than the peer knows: one of the ways a server can misbehave.
+    pub other_port: bool,
     /// One whole CoAP message.
     pub bytes: Vec<u8>,
 }
@@ -43,4 +57,12 @@ pub trait Server {
     fn poll_timeout(&self) -> Option<Instant>;
     /// Datagrams and what was found wrong with them.
     fn traffic(&self) -> &Traffic;
+}
+
+/// The earlier of two instants, where there are any.
+fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
 }

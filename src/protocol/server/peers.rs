@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::{Traffic, Transmit};
+use super::desk::Leave;
+use super::{Traffic, Transmit, earliest};
 use crate::base::{Instant, Seed, Wheel};
 use crate::protocol::coap::{self, Exchange, Message, Params, Type};
 
@@ -18,7 +19,18 @@ pub(super) struct Peer<T> {
     /// Which of the server's addresses the peer speaks to.
     local: IpAddr,
     pub exchange: Exchange,
+    /// When the server itself wants to look at it again.
+    pub deadline: Option<Instant>,
+    /// When what is under way with it is to be over.
+    pub session_end: Option<Instant>,
     pub app: T,
+}
+
+impl<T> Peer<T> {
+    /// Which of the server's addresses it speaks to.
+    pub(super) fn local(&self) -> IpAddr {
+        self.local
+    }
 }
 
 /// A table of peers, with one timer each.
@@ -38,6 +50,8 @@ pub(super) struct Peers<T> {
     clock_hand: usize,
     /// What the server knew of the peer that was evicted last.
     evicted: Option<T>,
+    /// How what is sent to the peer at hand leaves.
+    leave: Leave,
     pub traffic: Traffic,
 }
 
@@ -56,6 +70,7 @@ impl<T: Default> Peers<T> {
             out: VecDeque::new(),
             clock_hand: 0,
             evicted: None,
+            leave: Leave::default(),
             traffic: Traffic::default(),
         }
     }
@@ -89,6 +104,14 @@ impl<T: Default> Peers<T> {
         Some(slot)
     }
 
+    /// The place of a peer the server itself has something to say to; a new one if it is not known.
+    pub(super) fn open(&mut self, address: SocketAddr, local: IpAddr) -> Slot {
+        match self.by_address.get(&address) {
+            Some(&slot) => slot,
+            None => self.insert(address, local),
+        }
+    }
+
     /// What the server knew of the peer that the last datagram's had to make room for, if there was one.
     pub(super) fn take_evicted(&mut self) -> Option<T> {
         self.evicted.take()
@@ -118,8 +141,14 @@ impl<T: Default> Peers<T> {
             let peer = self.slots.get_mut(slot as usize)?.as_deref_mut()?;
             match peer.exchange.poll_output()? {
                 coap::Output::Send(bytes) => {
+                    let Leave { twice, other_port } = self.leave;
+                    let transmit = Transmit { to: peer.address, from: peer.local, other_port, bytes };
+                    if twice {
+                        self.traffic.sent += 1;
+                        self.out.push_back(transmit.clone());
+                    }
                     self.traffic.sent += 1;
-                    self.out.push_back(Transmit { to: peer.address, from: peer.local, bytes });
+                    self.out.push_back(transmit);
                 }
                 coap::Output::Event(coap::Event::Noise(_)) => self.traffic.noise += 1,
                 coap::Output::Event(coap::Event::Stat(stat)) => self.traffic.stat(stat),
@@ -128,14 +157,20 @@ impl<T: Default> Peers<T> {
         }
     }
 
+    /// Until the next [`Peers::settle`], what is sent leaves like this.
+    pub(super) fn let_leave(&mut self, leave: Leave) {
+        self.leave = leave;
+    }
+
     /// Arms the peer's timer: its message layer's, or the one that forgets it when nothing has been
     /// heard for EXCHANGE_LIFETIME (no duplicate can come after that, RFC 7252 §4.8.2).
     pub(super) fn settle(&mut self, slot: Slot, now: Instant) {
+        self.leave = Leave::default();
         let lifetime = self.params.exchange_lifetime();
         let Some(peer) = self.get(slot) else { return };
         let forget = peer.exchange.last_activity() + lifetime;
         let idle = peer.exchange.is_idle();
-        let deadline = peer.exchange.poll_timeout().map(|(at, _)| at);
+        let deadline = earliest(peer.exchange.poll_timeout().map(|(at, _)| at), peer.deadline);
         if idle && forget <= now {
             self.remove(slot);
             return;
@@ -167,7 +202,7 @@ impl<T: Default> Peers<T> {
         let rng = self.seed.child("peer", self.seen).rng();
         self.seen += 1;
         let exchange = Exchange::new(self.params.clone(), rng);
-        let peer = Peer { address, local, exchange, app: T::default() };
+        let peer = Peer { address, local, exchange, deadline: None, session_end: None, app: T::default() };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             // A table of more than 2^32 peers does not fit the memory of any machine.

@@ -180,13 +180,14 @@ fn a_late_answer_is_timed_from_its_request() {
 #[test]
 fn one_address_for_both_servers_does_not_confuse_a_meter() {
     use crate::protocol::client::Link;
+    let links = [Link::Bootstrap, Link::Server(101)];
     let mut world = Setup::default().world();
-    assert_eq!(world.meter(0).client().link_of(&[]), Link::Bootstrap);
+    assert_eq!(world.meter(0).client().link_of(&links, &[]), Link::Bootstrap);
     world.record();
     assert!(world.run_until(Instant::from_secs(1), all_registered));
     let client = world.meter(0).client();
     let finish =
         world.recorded().iter().rev().find(|bytes| bytes[1] == Code::POST.0 && bytes.ends_with(b"\xb2bs"));
-    assert_eq!(client.link_of(finish.expect("a Finish was sent")), Link::Bootstrap);
-    assert_eq!(client.link_of(&[0x60, 0x44, 0, 1]), Link::Server(101));
+    assert_eq!(client.link_of(&links, finish.expect("a Finish was sent")), Link::Bootstrap);
+    assert_eq!(client.link_of(&links, &[0x60, 0x44, 0, 1]), Link::Server(101));
 }

@@ -54,7 +54,7 @@ fn ten_meters_of_a_plan_come_stay_and_leave() {
 fn what_does_not_hang_together_shows() {
     // Nobody is at the address that is handed out.
     let mut config = config(&Setup::default(), 4);
-    config.bootstrap.account.uri = "coap://127.0.0.9:1".to_owned();
+    config.bootstrap.ems = "coap://127.0.0.9:1".to_owned();
     config.settle = Duration::from_secs(100);
     let outcome = dry_run(config);
     assert_eq!((outcome.held[MeterState::Registered], outcome.onboarding.len()), (0, 0));

@@ -21,7 +21,7 @@ use crate::protocol::client::{self, BootstrapPolicy, FirmwarePolicy, Registratio
 use crate::protocol::coap::{ContentFormat, Params};
 use crate::protocol::lwm2m::{Entry, Path, ServerUri, Value, Version};
 use crate::protocol::server::{
-    Account, BootstrapConfig, BootstrapServer, Ems, EmsConfig, RetryTerms, WriteLevel,
+    Account, BootstrapConfig, BootstrapServer, Directory, Ems, EmsConfig, Plan, RetryTerms, WriteLevel,
 };
 
 /// What a test may want different.
@@ -76,18 +76,11 @@ impl Setup {
     }
 
     fn bootstrap_config(&self) -> BootstrapConfig {
-        BootstrapConfig {
-            transmission: Arc::new(self.params.clone()),
-            account: Account {
-                uri: ServerUri::coap(World::EMS).to_string(),
-                short_server_id: 101,
-                lifetime: self.lifetime,
-                retry: self.retry,
-            },
-            sequence: BootstrapConfig::SEQUENCE.to_vec(),
-            write_level: self.write_level,
-            max_peers: 100_000,
-        }
+        let ems = ServerUri::coap(World::EMS).to_string();
+        let account = Account { retry: self.retry, ..Account::new(String::new(), 101, self.lifetime) };
+        let plan = Plan { write_level: self.write_level, ..Plan::new(account) };
+        let transmission = Arc::new(self.params.clone());
+        BootstrapConfig { ems, ..BootstrapConfig::new(transmission, Directory::of(plan)) }
     }
 
     fn bootstrap_server(&self) -> BootstrapServer {

@@ -22,7 +22,7 @@ fn a_meter_bootstraps_and_registers() {
 
 #[test]
 fn every_format_and_level_of_writing_leads_to_a_registration() {
-    for version in [Version::V1_1, Version::V1_2] {
+    for version in [Version::V1_0, Version::V1_1, Version::V1_2] {
         for format in [None, Some(ContentFormat::TLV), Some(ContentFormat::SENML_CBOR)] {
             for write_level in [WriteLevel::Object, WriteLevel::Instance] {
                 let setup = Setup { version, format, write_level, ..Setup::default() };

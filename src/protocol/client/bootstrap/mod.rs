@@ -5,13 +5,11 @@ mod policy;
 
 pub use policy::BootstrapPolicy;
 
-use smallvec::SmallVec;
-
 use super::account;
 use super::client::Client;
 use super::config::Config;
 use super::event::{Event, Failure, Fate, Link, Operation, Output, RequestKind, Stage, State};
-use super::firmware;
+use super::manage::Kept;
 use super::register::ended;
 use crate::base::Instant;
 use crate::protocol::coap::{self, Code, Exchange, Handle, Message, Params};
@@ -180,7 +178,7 @@ impl Client {
             Box::new(Farewell { answer: answer.into(), until })
         });
         self.tell(Event::Completed { stage: Stage::Bootstrap, since: self.bootstrap_due });
-        self.connect_server(now);
+        self.connect_servers(now);
     }
 
     /// The Bootstrap-Request will not be answered.
@@ -193,13 +191,12 @@ impl Client {
     }
 
     pub(super) fn bootstrap_failed(&mut self, failure: Failure, now: Instant) {
-        let Some(mut session) = self.bootstrap.take() else { return };
+        let Some(session) = self.bootstrap.take() else { return };
         if session.request.is_some() {
             self.tell(Event::Request { kind: RequestKind::BootstrapRequest, fate: Fate::Abandoned });
         }
         // Whatever was half written is taken back (LwM2M Core §6.1.5: as if it had not been begun).
-        firmware::carry_over(&self.tree, &mut session.saved);
-        self.tree = session.saved;
+        self.restore(session.saved);
         self.tell(Event::Failed(failure));
         if self.leaving {
             return self.stop();
@@ -219,13 +216,14 @@ impl Client {
 
     /// /1/x/9 was executed: the device bootstraps again.
     pub(super) fn trigger_bootstrap(&mut self, now: Instant) {
-        self.registrations = SmallVec::new();
+        self.end_registrations();
         self.need_bootstrap(now, now);
     }
 
-    /// /3/0/5 was executed: the device is as it left the factory, and starts anew.
-    pub(super) fn factory_reset(&mut self, now: Instant) {
-        self.registrations = SmallVec::new();
+    /// /3/0/5 was executed: the device is as it left the factory, and starts anew. What it is to keep are
+    /// certificates; without any, all of them are kept.
+    pub(super) fn factory_reset(&mut self, _kept: Kept, now: Instant) {
+        self.end_registrations();
         self.abandon_packages();
         self.tree = self.factory_store();
         self.decide(now, now);

@@ -23,7 +23,7 @@ use smallvec::SmallVec;
 
 use self::download::Download;
 use self::installation::{Installation, Shown, Step};
-use self::target::{Report, Status, Target, Verb};
+use self::target::{FIRMWARE, Report, SOFTWARE, Status, Target, Verb};
 use self::uri::PackageUri;
 use super::client::{Client, earliest, exchange_timeout};
 use super::event::{Fate, Link, Reason, State};
@@ -109,18 +109,6 @@ fn resets(command: &Command) -> bool {
 /// The version of the firmware a device runs, if it is not the one it left the factory with.
 pub(super) fn version(tree: &Tree) -> Option<&Value> {
     tree.get(VERSION).filter(|_| tree.is_own(VERSION))
-}
-
-/// Takes over into `to` what a device keeps of `from` when it goes back to an earlier store: the firmware it
-/// runs, and how its packages stand.
-pub(super) fn carry_over(from: &Tree, to: &mut Tree) {
-    let software = from.instances(9).map(|instance| Path::instance(9, instance));
-    let paths = [VERSION, Path::instance(5, 0)].into_iter().chain(software);
-    for (path, value) in paths.flat_map(|path| from.entries(path)) {
-        if from.is_own(path) || to.is_own(path) {
-            to.set(path, value.clone());
-        }
-    }
 }
 
 /// The packages a device has to do with.
@@ -392,6 +380,19 @@ impl Client {
         } else {
             self.show(target, shown, now);
         }
+    }
+
+    /// Goes back to an earlier store; apart from the firmware the device runs by now, and how its packages
+    /// stand.
+    pub(super) fn restore(&mut self, mut saved: Tree) {
+        let software = self.tree.instances(SOFTWARE).map(|instance| Path::instance(SOFTWARE, instance));
+        let kept = [VERSION, Path::instance(FIRMWARE, 0)].into_iter().chain(software);
+        for (path, value) in kept.flat_map(|path| self.tree.entries(path)) {
+            if self.tree.is_own(path) || saved.is_own(path) {
+                saved.set(path, value.clone());
+            }
+        }
+        self.tree = saved;
     }
 
     /// The device is switched off or leaves: its packages come to nothing.

@@ -1,190 +1,57 @@
-//! The registration with one server: Register, Update, De-register, and the retry sequence of
-//! /1/x/17-20 (LwM2M Core §6.2).
+//! Registrations: Register, Update, De-register with each server of the device (LwM2M Core §6.2).
+//!
+//! ```text
+//!  Pending --its turn--> Connecting --open--> Registering --2.01--> Registered <--2.04-- Updating
+//!                          ^   ^                  |                  |  |  |               ^  |
+//!                          |   +----- Waiting <---+ failed           |  |  +---- due ------+  |
+//!                          |             |                           |  +--- /1/x/4 --> Deregistering
+//!                          |             +- used up -> Failed,       |                        |
+//!                          |                or a bootstrap           +<-- failed: by the      v
+//!                          +-------------------------------------------   behaviour's row  Disabled
+//! ```
+//!
+//! `registration` is one of them and its requests; `order` says which starts when, and what state they make
+//! of the device; `retry` what follows a failed Register, `update` a failed Update; `leave` how it ends.
+//! `behaviour` is the table of what clients do differently, `policy` what a fleet is told.
 
+mod behaviour;
+mod leave;
+mod order;
 mod policy;
+mod profile;
+mod queue;
+mod registration;
+mod retry;
+mod timing;
+mod update;
 
 use std::time::Duration;
 
-use super::account::{Account, Terms};
+use super::account::Terms;
 use super::client::Client;
-use super::config::Config;
-use super::event::{Event, Failure, Fate, Link, Output, RequestKind, Stage, State};
-use super::{account, manage};
+use super::event::{Event, Failure, Fate, RequestKind, Stage};
 use crate::base::Instant;
-use crate::protocol::coap::{self, Code, ContentFormat, Exchange, Handle, Message};
-use crate::protocol::content::listing;
-use crate::protocol::lwm2m::{ServerUri, Tree, Version};
-use smallvec::SmallVec;
+use crate::protocol::coap::{self, Code, Handle, Message};
+use crate::protocol::lwm2m::Version;
 
+pub use behaviour::{
+    Behaviour, BootstrapLimit, BootstrapRetry, OnUpdate, Order, ParseBehaviourError, Patience, Refusal,
+    Retries, Row, UsedUp,
+};
 pub use policy::RegistrationPolicy;
+pub(super) use registration::{Phase, Registration, find};
+use retry::Verdict;
+pub use timing::{ParseUpdateTimingError, UpdateTiming};
 
-/// One registration, from the account it is made from to the location the server gave it.
-pub(super) struct Registration {
-    pub account: Account,
-    pub exchange: Exchange,
-    pub phase: Phase,
-    /// The instant the present request was due: latencies count from here.
-    pub due: Instant,
-    /// The segments of the Location-Path, joined with '/'. A segment may be empty (some servers end
-    /// their location with one), and is echoed as it came.
-    location: Option<Box<str>>,
-    /// /1/x/1 as registered, in seconds.
-    lifetime: u32,
-    /// Tries made in the running sequence.
-    attempts: u32,
-    /// Sequences used up.
-    sequences: u32,
-}
-
-/// Where a registration stands.
+/// What of a registration has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// The way to the server is being opened.
-    Connecting,
-    /// Register sent.
-    Registering(Handle),
-    /// Register failed; again at this instant.
-    Waiting(Instant),
-    /// Known to the server; Update at this instant.
-    Registered(Instant),
-    /// Update sent.
-    Updating(Handle),
-    /// De-register sent.
-    Deregistering(Handle),
-}
-
-impl Phase {
-    /// The request that is on its way in this phase.
-    pub(super) fn request(self) -> Option<RequestKind> {
-        match self {
-            Phase::Registering(_) => Some(RequestKind::Register),
-            Phase::Updating(_) => Some(RequestKind::Update),
-            Phase::Deregistering(_) => Some(RequestKind::Deregister),
-            Phase::Connecting | Phase::Waiting(_) | Phase::Registered(_) => None,
-        }
-    }
-}
-
-/// What the retry sequence says after a try has failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Try again after this long.
-    RetryAfter(Duration),
-    /// The tries are used up, and /1/x/16 wants a bootstrap.
-    Bootstrap,
-    /// The tries are used up.
-    GiveUp,
-}
-
-impl Registration {
-    pub(super) fn new(account: Account, exchange: Exchange, due: Instant) -> Self {
-        Registration {
-            account,
-            exchange,
-            phase: Phase::Connecting,
-            due,
-            location: None,
-            lifetime: 0,
-            attempts: 0,
-            sequences: 0,
-        }
-    }
-
-    /// Sends the Register.
-    pub(super) fn register(&mut self, endpoint: &str, tree: &Tree, config: &Config, now: Instant) {
-        self.lifetime = account::lifetime(tree, self.account.server);
-        self.location = None;
-        let binding = account::binding(tree, self.account.server);
-        let request = Message::request(Code::POST)
-            .with_path(&["rd"])
-            .with_content_format(ContentFormat::LINK)
-            .with_parameter("ep", endpoint)
-            .with_parameter("lt", self.lifetime)
-            .with_parameter("lwm2m", config.version)
-            .with_parameter("b", binding)
-            .with_payload(listing::registration(tree, config.version, manage::formats(config.version)));
-        self.phase = Phase::Registering(self.exchange.request(request, now));
-    }
-
-    /// Takes the location out of a 2.01. `false` where there is none to take.
-    pub(super) fn registered(&mut self, answer: &Message, now: Instant) -> bool {
-        let mut segments = answer.location().peekable();
-        if segments.peek().is_none() {
-            return false;
-        }
-        let mut location = String::new();
-        for (index, segment) in segments.enumerate() {
-            if index > 0 {
-                location.push('/');
-            }
-            location.push_str(segment);
-        }
-        self.location = Some(location.into());
-        self.attempts = 0;
-        self.sequences = 0;
-        self.schedule_update(now);
-        true
-    }
-
-    /// Arms the next Update: GEISA ADM wants the heartbeat at half the lifetime. A lifetime of zero
-    /// never ends (LwM2M 1.2), so it needs no heartbeat.
-    pub(super) fn schedule_update(&mut self, now: Instant) {
-        let due = match self.lifetime {
-            0 => Instant::FAR,
-            seconds => now + Duration::from_secs(seconds.into()) / 2,
-        };
-        self.phase = Phase::Registered(due);
-    }
-
-    /// Sends an Update that changes nothing but the expiry.
-    pub(super) fn update(&mut self, due: Instant, now: Instant) {
-        self.due = due;
-        let request = self.to_location(Code::POST);
-        self.phase = Phase::Updating(self.exchange.request(request, now));
-    }
-
-    /// Sends the De-register.
-    pub(super) fn deregister(&mut self, now: Instant) {
-        self.due = now;
-        let request = self.to_location(Code::DELETE);
-        self.phase = Phase::Deregistering(self.exchange.request(request, now));
-    }
-
-    fn to_location(&self, method: Code) -> Message {
-        let location = self.location.as_deref().unwrap_or_default();
-        let segments: smallvec::SmallVec<[&str; 4]> = location.split('/').collect();
-        Message::request(method).with_path(&segments)
-    }
-
-    /// Counts a failed try and says what follows: within a sequence the wait doubles from /1/x/18;
-    /// after /1/x/17 tries the sequence is over, and the next comes after /1/x/19, /1/x/20 in all.
-    pub(super) fn failed(&mut self, tree: &Tree, version: Version) -> Verdict {
-        let terms = Terms::read(tree, self.account.server);
-        // These resources came with 1.1; before that a client had no retry sequence to follow.
-        if version == Version::V1_0 {
-            return Verdict::Bootstrap;
-        }
-        self.attempts += 1;
-        if self.attempts < terms.retry_count {
-            let doublings = (self.attempts - 1).min(31);
-            return Verdict::RetryAfter(terms.retry_timer.saturating_mul(1 << doublings));
-        }
-        self.sequences += 1;
-        self.attempts = 0;
-        match terms.sequence_delay {
-            Some(delay) if self.sequences < terms.sequence_count => Verdict::RetryAfter(delay),
-            _ if terms.bootstrap_on_failure => Verdict::Bootstrap,
-            _ => Verdict::GiveUp,
-        }
-    }
-
-    /// When this registration next wants to do something by itself.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Waiting(at) | Phase::Registered(at) => (at < Instant::FAR).then_some(at),
-            _ => None,
-        }
-    }
+pub(super) enum Changed {
+    /// /1/x/1 of this server's account.
+    Lifetime(u16),
+    /// /1/x/7 of this server's account.
+    Binding(u16),
+    /// Object instances came or went.
+    Objects,
 }
 
 /// How a request ended that was not answered.
@@ -198,74 +65,117 @@ pub(super) fn ended(kind: RequestKind, why: coap::Failure) -> (Fate, Failure) {
     }
 }
 
-/// How a device keeps its registration.
+/// How long a 5.03 asks to stay away; at least a second, so that nobody is stormed at its own wish.
+fn max_age(answer: &Message) -> Duration {
+    /// Where the option is missing (RFC 7252 §5.10.5).
+    const DEFAULT_MAX_AGE: u32 = 60;
+    Duration::from_secs(answer.max_age().unwrap_or(DEFAULT_MAX_AGE).max(1).into())
+}
+
+/// How a device comes by its registrations.
 impl Client {
-    pub(super) fn connect_server(&mut self, due: Instant) {
-        let Some(account) = account::first_server(&self.tree) else {
-            return self.give_up(Failure::NoAccount);
-        };
-        let uri = account::uri(&self.tree, account.security).and_then(|uri| uri.parse::<ServerUri>().ok());
-        let Some(uri) = uri else { return self.give_up(Failure::ServerUri) };
-        let exchange = Exchange::new(self.config.transmission.clone(), self.child_rng());
-        self.registrations.push(Box::new(Registration::new(account, exchange, due)));
-        self.enter(State::Registering);
-        self.out.push_back(Output::Open { link: Link::Server(account.short_server_id), uri });
+    /// The way to a server is open: says there what it was opened for.
+    pub(super) fn server_opened(&mut self, server: u16, now: Instant) {
+        let Some(registration) = self.registration(server) else { return };
+        if registration.phase != Phase::Connecting {
+            return;
+        }
+        match registration.has_location() {
+            true => {
+                let due = registration.due;
+                self.update(server, due, now);
+            }
+            false => self.register(server, now),
+        }
     }
 
-    pub(super) fn register(&mut self, server: u16, now: Instant) {
-        let registration = self.registrations.iter_mut().find(|r| r.account.short_server_id == server);
+    /// The way to a server cannot be opened, or turned out to lead nowhere.
+    pub(super) fn server_unreachable(&mut self, server: u16, now: Instant) {
+        let Some(registration) = self.registration(server) else { return };
+        match registration.phase {
+            Phase::Connecting if registration.has_location() => {
+                let reaction = self.config.registration.behaviour.row().update_broken;
+                self.update_failed(server, reaction, Failure::Unreachable, now);
+            }
+            Phase::Connecting => self.registration_failed(server, false, Failure::Unreachable, now),
+            _ if registration.exchange.in_flight() > 0 => registration.exchange.abandon_all(),
+            // An answer to the server could not be sent: it will ask again, and knows the device.
+            _ => self.tell(Event::Failed(Failure::Unreachable)),
+        }
+    }
+
+    fn register(&mut self, server: u16, now: Instant) {
+        let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         registration.register(&self.endpoint, &self.tree, &self.config, now);
         self.tell(Event::Request { kind: RequestKind::Register, fate: Fate::Sent });
     }
 
-    /// A registration's own timer has run out: try again, or refresh.
+    /// A registration's own time has come.
     pub(super) fn registration_due(&mut self, server: u16, due: Instant, now: Instant) {
+        let Some(phase) = self.registration(server).map(|registration| registration.phase) else { return };
+        match phase {
+            Phase::Waiting(_) if self.keeps_to_another(server) => self.wait_longer(server, now),
+            Phase::Waiting(_) | Phase::Disabled(_) => {
+                self.connect(server, due);
+                self.show_registrations();
+            }
+            Phase::Registered(_) => self.update(server, due, now),
+            Phase::Updating(_) => self.lifetime_ended(server, now),
+            Phase::Deregistering(_) => self.deregister_given_up(server, now),
+            Phase::Pending | Phase::Connecting | Phase::Registering(_) | Phase::Failed => {}
+        }
+    }
+
+    /// The device registers with one server at a time, and has found another.
+    fn keeps_to_another(&self, server: u16) -> bool {
+        self.config.registration.behaviour.row().order == Order::OneAtATime && self.another_is_up(server)
+    }
+
+    fn wait_longer(&mut self, server: u16, now: Instant) {
+        let retries = self.config.registration.behaviour.row().retries;
+        let tree = &self.tree;
+        let registration = find(&mut self.registrations, server);
+        let Some(registration) = registration else { return };
+        let pause = match retries {
+            Retries::Fixed { pause, .. } => Some(pause),
+            Retries::Resources => Terms::read(tree, registration.account.server).sequence_delay,
+        };
+        registration.phase = pause.map_or(Phase::Failed, |pause| Phase::Waiting(now + pause));
+    }
+
+    /// An answer to a request of a registration.
+    pub(super) fn server_answered(&mut self, server: u16, handle: Handle, answer: &Message, now: Instant) {
         let Some(registration) = self.registration(server) else { return };
+        if registration.phase.handle() != Some(handle) {
+            return;
+        }
         match registration.phase {
-            Phase::Waiting(_) => {
-                registration.due = due;
-                self.enter(State::Registering);
-                self.register(server, now);
-            }
-            Phase::Registered(_) => {
-                registration.update(due, now);
-                self.tell(Event::Request { kind: RequestKind::Update, fate: Fate::Sent });
-                self.enter(State::Updating);
-            }
+            Phase::Registering(_) => self.register_answered(server, answer, now),
+            Phase::Updating(_) => self.update_answered(server, answer, now),
+            Phase::Deregistering(_) => self.deregister_answered(server, answer, now),
             _ => {}
         }
     }
 
-    pub(super) fn server_answered(&mut self, server: u16, answer: &Message, now: Instant) {
+    /// The request on its way has come to its end: whatever follows finds none.
+    fn request_ended(&mut self, server: u16, fate: Fate) {
         let Some(registration) = self.registration(server) else { return };
-        let since = registration.due;
-        match registration.phase {
-            Phase::Registering(_) => self.register_answered(server, answer, since, now),
-            Phase::Updating(_) => self.update_answered(server, answer, since, now),
-            Phase::Deregistering(_) => {
-                self.tell(Event::Request { kind: RequestKind::Deregister, fate: Fate::Answered });
-                if answer.code() == Code::DELETED {
-                    self.tell(Event::Completed { stage: Stage::Deregistration, since });
-                } else {
-                    let refused = Failure::Refused(RequestKind::Deregister, answer.code());
-                    self.tell(Event::Failed(refused));
-                }
-                self.left(server);
-            }
-            Phase::Connecting | Phase::Waiting(_) | Phase::Registered(_) => {}
-        }
+        let Some(kind) = registration.phase.request() else { return };
+        registration.phase = Phase::Connecting;
+        self.tell(Event::Request { kind, fate });
     }
 
-    fn register_answered(&mut self, server: u16, answer: &Message, since: Instant, now: Instant) {
-        self.tell(Event::Request { kind: RequestKind::Register, fate: Fate::Answered });
+    fn register_answered(&mut self, server: u16, answer: &Message, now: Instant) {
+        self.request_ended(server, Fate::Answered);
+        let registration = find(&mut self.registrations, server);
+        let Some(registration) = registration else { return };
         if answer.code() != Code::CREATED {
-            let refused = Failure::Refused(RequestKind::Register, answer.code());
-            return self.registration_failed(server, refused, now);
+            return self.register_refused(server, answer, now);
         }
-        let Some(registration) = self.registration(server) else { return };
-        if !registration.registered(answer, now) {
-            return self.registration_failed(server, Failure::NoLocation, now);
+        let since = registration.due;
+        if !registration.registered(answer, &self.config, now) {
+            return self.registration_failed(server, false, Failure::NoLocation, now);
         }
         self.bootstrap_failures = 0;
         self.tell(Event::Completed { stage: Stage::Registration, since });
@@ -273,150 +183,103 @@ impl Client {
             self.onboarded = true;
             self.tell(Event::Completed { stage: Stage::Onboarding, since: self.planned });
         }
-        self.enter(State::Registered);
         if self.leaving {
-            self.deregister(server, now);
+            return self.deregister(server, now);
         }
+        self.next_in_order(server, true, now);
+        self.show_registrations();
     }
 
-    fn update_answered(&mut self, server: u16, answer: &Message, since: Instant, now: Instant) {
-        self.tell(Event::Request { kind: RequestKind::Update, fate: Fate::Answered });
+    /// A Register was refused. Three refusals say what would be right, and it is done at once or when the
+    /// server wishes, without counting as a failed try; all others do.
+    fn register_refused(&mut self, server: u16, answer: &Message, now: Instant) {
+        let (code, failure) = (answer.code(), Failure::Refused(RequestKind::Register, answer.code()));
+        let row = self.config.registration.behaviour.row();
+        let honour_max_age = self.config.registration.honour_max_age;
+        if self.leaving {
+            return self.registration_failed(server, true, failure, now);
+        }
         let Some(registration) = self.registration(server) else { return };
-        if answer.code() == Code::CHANGED {
-            registration.schedule_update(now);
-            self.tell(Event::Completed { stage: Stage::Update, since });
-            self.enter(State::Registered);
-            if self.leaving {
-                self.deregister(server, now);
+        match (code, lower(registration.version)) {
+            // The server does not speak this version (LwM2M Core §6.2.1).
+            (Code::PRECONDITION_FAILED, Some(lower)) if row.lowers_version => registration.version = lower,
+            // It does not know the object list behind the profile ID.
+            (Code::CONFLICT, _) if !registration.list_wanted => registration.list_wanted = true,
+            (Code::SERVICE_UNAVAILABLE, _) if honour_max_age => {
+                registration.phase = Phase::Waiting(now + max_age(answer));
+                self.tell(Event::Failed(failure));
+                return self.show_registrations();
             }
-        } else {
-            self.tell(Event::Failed(Failure::Refused(RequestKind::Update, answer.code())));
-            self.register_again(server, now);
+            _ => return self.registration_failed(server, true, failure, now),
         }
-    }
-
-    /// The server does not know the device any more (4.04 on Update, or silence): Register anew
-    /// (LwM2M Core §6.2.2).
-    fn register_again(&mut self, server: u16, now: Instant) {
-        if self.leaving {
-            return self.stop();
-        }
-        if let Some(registration) = self.registration(server) {
-            registration.due = now;
-        }
-        self.enter(State::Registering);
+        self.tell(Event::Failed(failure));
         self.register(server, now);
     }
 
-    pub(super) fn server_request_failed(&mut self, server: u16, why: coap::Failure, now: Instant) {
-        let Some(kind) = self.registration(server).and_then(|registration| registration.phase.request())
-        else {
-            return;
-        };
+    /// A request of a registration will not be answered.
+    pub(super) fn server_request_failed(
+        &mut self,
+        server: u16,
+        handle: Handle,
+        why: coap::Failure,
+        now: Instant,
+    ) {
+        let Some(phase) = self.registration(server).map(|registration| registration.phase) else { return };
+        let (Some(kind), true) = (phase.request(), phase.handle() == Some(handle)) else { return };
         let (fate, failure) = ended(kind, why);
-        self.tell(Event::Request { kind, fate });
-        match kind {
-            RequestKind::Register => self.registration_failed(server, failure, now),
-            RequestKind::Update => {
-                self.tell(Event::Failed(failure));
-                self.register_again(server, now);
+        self.request_ended(server, fate);
+        let row = self.config.registration.behaviour.row();
+        match (kind, why) {
+            (RequestKind::Register, _) => {
+                let refused = matches!(why, coap::Failure::Blockwise(_));
+                self.registration_failed(server, refused, failure, now);
             }
-            RequestKind::Deregister => {
-                self.tell(Event::Failed(failure));
-                self.left(server);
+            (RequestKind::Update, coap::Failure::Timeout) => {
+                self.update_failed(server, row.update_timeout, failure, now);
             }
-            RequestKind::BootstrapRequest
-            | RequestKind::BootstrapPackRequest
-            | RequestKind::Send
-            | RequestKind::Download => {}
+            (RequestKind::Update, coap::Failure::Blockwise(_)) => {
+                self.update_failed(server, row.update_refused, failure, now);
+            }
+            (RequestKind::Update, _) => self.update_failed(server, row.update_broken, failure, now),
+            _ => {
+                self.tell(Event::Failed(failure));
+                self.left(server, now);
+            }
         }
     }
 
-    pub(super) fn registration_failed(&mut self, server: u16, failure: Failure, now: Instant) {
+    /// A try to register has failed: by an answer if `refused`.
+    fn registration_failed(&mut self, server: u16, refused: bool, failure: Failure, now: Instant) {
         self.tell(Event::Failed(failure));
         if self.leaving {
-            return self.stop_registering(server);
+            return self.leave_without_word(server);
         }
-        let registration = self.registrations.iter_mut().find(|r| r.account.short_server_id == server);
+        let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
-        match registration.failed(&self.tree, self.config.version) {
-            Verdict::RetryAfter(wait) => {
+        match registration.failed(refused, &self.tree, &self.config) {
+            Verdict::Again(wait) => registration.phase = Phase::Waiting(now + wait),
+            Verdict::NewSequence(wait) => {
                 registration.phase = Phase::Waiting(now + wait);
-                self.enter(State::RegistrationBackoff);
+                self.next_in_order(server, false, now);
             }
-            Verdict::Bootstrap if account::bootstrap_server(&self.tree).is_some() => {
-                self.forget(server);
-                self.bootstrap_due = now;
-                self.back_off(now);
-            }
-            Verdict::Bootstrap | Verdict::GiveUp => {
-                self.forget(server);
-                self.enter(State::Failed);
+            Verdict::UsedUp(pause) => return self.used_up(server, pause, now),
+            Verdict::Never => {
+                registration.phase = Phase::Failed;
+                self.next_in_order(server, false, now);
             }
         }
-    }
-
-    fn forget(&mut self, server: u16) {
-        self.registrations.retain(|registration| registration.account.short_server_id != server);
-    }
-
-    fn stop_registering(&mut self, server: u16) {
-        self.forget(server);
-        self.stop();
-    }
-
-    pub(super) fn deregister(&mut self, server: u16, now: Instant) {
-        let Some(registration) = self.registration(server) else { return };
-        registration.deregister(now);
-        self.tell(Event::Request { kind: RequestKind::Deregister, fate: Fate::Sent });
-        self.enter(State::Deregistering);
-        self.drain(Link::Server(server), now);
-    }
-
-    /// The De-register has ended, however: its outcome is ignored (LwM2M Core §6.2.3).
-    fn left(&mut self, server: u16) {
-        self.forget(server);
-        self.farewell = None;
-        self.enter(State::Deregistered);
-    }
-
-    /// /1/x/8 was executed: an Update goes out now.
-    pub(super) fn trigger_update(&mut self, server: u16, now: Instant) {
-        let Some(registration) = self.registration(server) else { return };
-        if matches!(registration.phase, Phase::Registered(_)) {
-            self.registration_due(server, now, now);
-        }
-    }
-
-    /// /1/x/4 was executed: the device leaves this server for /1/x/5 seconds.
-    pub(super) fn disable(&mut self, server: u16, now: Instant) {
-        self.deregister(server, now);
-    }
-
-    /// Something that servers know from the registration is no longer as it was.
-    pub(super) fn registration_changed(&mut self, what: Changed, now: Instant) {
-        match what {
-            Changed::Lifetime(server) | Changed::Binding(server) => self.trigger_update(server, now),
-            Changed::Objects => {
-                self.servers().into_iter().for_each(|server| self.trigger_update(server, now));
-            }
-        }
-    }
-
-    /// /3/0/4 was executed.
-    pub(super) fn reboot(&mut self, now: Instant) {
-        self.registrations = SmallVec::new();
-        self.decide(now, now);
+        self.show_registrations();
     }
 }
 
-/// What of a registration has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Changed {
-    /// /1/x/1 of this server's account.
-    Lifetime(u16),
-    /// /1/x/7 of this server's account.
-    Binding(u16),
-    /// Object instances came or went.
-    Objects,
+/// The version before this one.
+fn lower(version: Version) -> Option<Version> {
+    match version {
+        Version::V1_2 => Some(Version::V1_1),
+        Version::V1_1 => Some(Version::V1_0),
+        Version::V1_0 => None,
+    }
 }
+
+#[cfg(test)]
+mod tests;

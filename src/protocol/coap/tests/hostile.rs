@@ -30,6 +30,11 @@ fn option_or_any() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// Drains an exchange; how many notifications ended.
+fn ended(exchange: &mut Exchange) -> usize {
+    drain(exchange).1.iter().filter(|event| matches!(event, Event::Notified { .. })).count()
+}
+
 proptest! {
     #[test]
     fn nothing_a_peer_sends_breaks_an_exchange(
@@ -78,6 +83,51 @@ proptest! {
         prop_assert_eq!(ended, 1);
         prop_assert_eq!(live.progress(handle), None);
         prop_assert_eq!(live.heap(), 0);
+    }
+
+    #[test]
+    fn nothing_a_peer_sends_breaks_an_observation_or_piles_up_by_it(
+        datagrams in prop::collection::vec((datagram(), 0..2000_u64, 0..3_u8), 1..60),
+    ) {
+        let params = Params { max_body: 1024, ..Params::default() };
+        let mut live = exchange(&params, "a");
+        let mut now = Instant::from_secs(1);
+        let observation = live.observe(get(), now);
+        let request = sent(&mut live).remove(0);
+        let mut answer = Message::response(Code::CONTENT).with_observe(1);
+        answer.address(Type::Ack, request.mid(), request.token());
+        live.handle_input(&answer.encode(), now);
+        drain(&mut live);
+        let (mut notified, mut confirmable) = (0, 0);
+        for (datagram, pause, action) in datagrams {
+            // Some come with the token of the observation.
+            let mut datagram = datagram;
+            if action == 0 && datagram.len() > 4 {
+                datagram[0] = datagram[0] & 0xf0 | 4;
+                datagram.splice(4..4, request.token().as_slice().iter().copied());
+            }
+            live.handle_input(&datagram, now);
+            if action == 1 {
+                let mine = Message::response(Code::CONTENT).with_observe(2).with_payload(body(1500));
+                let token = Token::new(&datagram[..datagram.len().min(2)]).expect("short");
+                live.notify(token, mine, pause % 2 == 0, now);
+                confirmable += usize::from(pause % 2 == 0);
+            }
+            now += ms(pause);
+            live.handle_timeout(now);
+            notified += ended(&mut live);
+            prop_assert!(live.heap() < 64 * 1024 && live.standing_heap() < 1024);
+            prop_assert!(live.observations() <= 1);
+        }
+        live.forget_observation(observation);
+        while let Some((at, _)) = live.poll_timeout() {
+            live.handle_timeout(at);
+            notified += ended(&mut live);
+        }
+        notified += ended(&mut live);
+        // A reset may tell of Non-confirmable ones as well.
+        prop_assert!(notified >= confirmable);
+        prop_assert_eq!((live.heap(), live.standing_heap()), (0, 0));
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! A bad link: whatever it does, every request ends once, and right.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -12,6 +15,88 @@ fn fate() -> impl Strategy<Value = Vec<Duration>> {
         6 => delay.clone().prop_map(|delay| vec![delay]),
         2 => prop::collection::vec(delay, 2..4),
     ]
+}
+
+/// What the end that observes was told, in order: the state of a notification, or that it was lost.
+fn states(pair: &Pair) -> Vec<Option<(u32, usize)>> {
+    let state = |(_, end, event): &(Instant, usize, Event)| match event {
+        Event::Notification { message, fresh: true, .. } => {
+            Some(Some((message.observe()?, message.payload().len())))
+        }
+        // The first answer, if a notification came before it.
+        Event::Response { message, .. } if *end == A => {
+            Some(Some((message.observe()?, message.payload().len())))
+        }
+        Event::NotificationLost { .. } => Some(None),
+        _ => None,
+    };
+    pair.events.iter().filter_map(state).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn an_observer_ends_up_with_the_latest_state_unless_the_other_end_knows_better(
+        fates in prop::collection::vec(fate(), 1..60),
+        changes in prop::collection::vec((0..8000_u64, 0..150_usize, any::<bool>()), 1..30),
+        nstart in 1..4_u32,
+        size in 0..5_u32,
+    ) {
+        let params = Params { nstart, block_size: 16_u16 << size, ..Params::default() };
+        // The resource has so many bytes, and has changed so often.
+        let state = Rc::new(Cell::new((1_u32, 0_usize)));
+        let current = state.clone();
+        let mut pair = Pair::new(params).answering(move |received| {
+            let (number, len) = current.get();
+            let answer = Message::response(Code::CONTENT).with_payload(body(len));
+            let observed = received.message.observe().is_some();
+            (ms(1), if observed { answer.with_observe(number) } else { answer })
+        });
+        pair.ends[A].observe(get(), pair.now);
+        pair.settle();
+        pair.run();
+        prop_assert!(pair.ends[A].has_observations());
+        let token = pair.log[0].message.token();
+        pair.fate = Box::new(move |nth| fates[nth % fates.len()].clone());
+        let mut handles = Vec::new();
+        let last = changes.len() - 1;
+        for (at, (pause, len, confirmable)) in changes.into_iter().enumerate() {
+            pair.pass(ms(pause));
+            let number = state.get().0 + 1;
+            state.set((number, len));
+            let notification =
+                Message::response(Code::CONTENT).with_observe(number).with_payload(body(len));
+            let confirmable = confirmable || at == last;
+            let handle = pair.ends[B].notify(token, notification, confirmable, pair.now);
+            handles.push((handle, confirmable));
+            pair.settle();
+        }
+        pair.run();
+        // Each Confirmable one ends exactly once.
+        let outcome = |wanted: Handle| {
+            let mut outcomes = pair.events.iter().filter_map(|(_, _, event)| match event {
+                Event::Notified { handle, outcome } if *handle == wanted => Some(*outcome),
+                _ => None,
+            });
+            (outcomes.next(), outcomes.next())
+        };
+        for (handle, confirmable) in &handles {
+            let (first, second) = outcome(*handle);
+            prop_assert!(second.is_none() && (first.is_some() || !confirmable), "{first:?} {second:?}");
+        }
+        // States come in order, and whole.
+        let states = states(&pair);
+        let numbers: Vec<u32> = states.iter().flatten().map(|(number, _)| *number).collect();
+        prop_assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
+        match outcome(handles[last].0).0 {
+            Some(Notified::Acknowledged) => {
+                // Told, or told to be lost: it changed while its blocks were fetched, or they were not got.
+                let fits = states.last().copied().flatten().is_none_or(|known| known == state.get());
+                prop_assert!(fits, "{states:?} but {:?}", state.get());
+            }
+            ended => prop_assert_eq!(ended, Some(Notified::TimedOut)),
+        }
+    }
 }
 
 proptest! {

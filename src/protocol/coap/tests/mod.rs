@@ -4,8 +4,11 @@ mod blockwise;
 mod codec;
 mod exchanges;
 mod hostile;
+mod kinds;
 mod limits;
 mod lossy;
+mod notifying;
+mod observing;
 mod retransmission;
 
 use std::sync::Arc;
@@ -148,12 +151,26 @@ impl Pair {
         self.log.push(Sent { at: self.now, from, message });
     }
 
-    /// Goes on to whatever comes next; false if nothing does.
-    fn step(&mut self) -> bool {
+    /// When something comes next.
+    fn next(&self) -> Option<Instant> {
         let timers = self.ends.iter().filter_map(Exchange::poll_timeout).map(|(at, _)| at);
         let arrivals = self.wire.iter().map(|(at, ..)| *at);
         let answers = self.thinking.iter().map(|(at, ..)| *at);
-        let Some(next) = timers.chain(arrivals).chain(answers).min() else { return false };
+        timers.chain(arrivals).chain(answers).min()
+    }
+
+    /// Lets so much time pass.
+    fn pass(&mut self, span: Duration) {
+        let until = self.now + span;
+        while self.next().is_some_and(|next| next <= until) {
+            self.step();
+        }
+        self.now = self.now.max(until);
+    }
+
+    /// Goes on to whatever comes next; false if nothing does.
+    fn step(&mut self) -> bool {
+        let Some(next) = self.next() else { return false };
         self.now = self.now.max(next);
         let now = self.now;
         if let Some(at) = self.thinking.iter().position(|(at, ..)| *at <= now) {

@@ -1,16 +1,13 @@
 //! SenML CBOR (Content-Format 112; RFC 8428 §6): integer labels, records as maps.
 
-use std::convert::Infallible;
+use minicbor::Encoder;
+use minicbor::data::Type;
 
-use minicbor::data::{Int, Type};
-use minicbor::{Decoder, Encoder};
-
-use super::{Pack, Record, Scalar, VERSION, as_text, base_name, name_below};
+use super::{Content, Head, Line, Record, Scalar, VERSION};
 use crate::protocol::content::Error;
-use crate::protocol::lwm2m::{Entry, Path, Value};
-
-/// Values of unknown fields are skipped to this depth.
-const MAX_DEPTH: u32 = 8;
+use crate::protocol::content::cbor::{Reader, Written, write_float, write_value};
+use crate::protocol::content::names::as_text;
+use crate::protocol::lwm2m::Value;
 
 /// The labels of RFC 8428 table 4.
 mod label {
@@ -30,29 +27,44 @@ mod label {
     pub(super) const OBJECT_LINK: &str = "vlo";
 }
 
-pub(in super::super) fn encode(base: Path, entries: &[Entry]) -> Vec<u8> {
-    let likely = 32 + entries.iter().map(|entry| 16 + entry.value.byte_len()).sum::<usize>();
+pub(super) fn write<'a>(head: &Head, lines: impl ExactSizeIterator<Item = Line<'a>> + Clone) -> Vec<u8> {
+    let likely = 32 + lines.clone().map(|line| 16 + line.content.byte_len()).sum::<usize>();
     let mut out = Encoder::new(Vec::with_capacity(likely));
-    write_pack(&mut out, base, entries).expect("a Vec takes all that is written");
+    write_pack(&mut out, head, lines).expect("a Vec takes all that is written");
     out.into_writer()
 }
 
-type Written = Result<(), minicbor::encode::Error<Infallible>>;
-
-fn write_pack(out: &mut Encoder<Vec<u8>>, base: Path, entries: &[Entry]) -> Written {
-    out.array(entries.len() as u64)?;
-    for (index, entry) in entries.iter().enumerate() {
-        let name = name_below(base, entry.path);
-        out.map(1 + u64::from(index == 0) + u64::from(!name.is_empty()))?;
-        if index == 0 {
+fn write_pack<'a>(
+    out: &mut Encoder<Vec<u8>>,
+    head: &Head,
+    lines: impl ExactSizeIterator<Item = Line<'a>>,
+) -> Written {
+    out.array(lines.len() as u64)?;
+    for (index, line) in lines.enumerate() {
+        let base_name = head.names.as_ref().filter(|_| index == 0);
+        let base_time = head.time.filter(|_| index == 0);
+        let name = head.name(line.path);
+        let has_value = !matches!(line.content, Content::Nothing);
+        let fields =
+            [base_name.is_some(), base_time.is_some(), !name.is_empty(), has_value, line.time.is_some()];
+        out.map(fields.into_iter().map(u64::from).sum())?;
+        if let Some(base_name) = base_name {
             write_label(out, label::BASE_NAME)?;
-            out.str(as_text(&base_name(base, entries)))?;
+            out.str(as_text(&base_name.text()))?;
+        }
+        if let Some(base_time) = base_time {
+            write_label(out, label::BASE_TIME)?;
+            write_time(out, base_time)?;
         }
         if !name.is_empty() {
             write_label(out, label::NAME)?;
             out.str(as_text(&name))?;
         }
-        write_value(out, &entry.value)?;
+        write_content(out, line.content)?;
+        if let Some(time) = line.time {
+            write_label(out, label::TIME)?;
+            write_time(out, time)?;
+        }
     }
     Ok(())
 }
@@ -61,195 +73,128 @@ fn write_label(out: &mut Encoder<Vec<u8>>, label: i128) -> Written {
     out.i8(label as i8).map(|_| ())
 }
 
-fn write_value(out: &mut Encoder<Vec<u8>>, value: &Value) -> Written {
-    let label = match value {
-        Value::String(_) | Value::CoreLink(_) => label::STRING,
-        Value::Boolean(_) => label::BOOLEAN,
-        Value::Opaque(_) => label::DATA,
-        Value::ObjectLink(object, instance) => {
-            out.str(label::OBJECT_LINK)?.str(&format!("{object}:{instance}"))?;
-            return Ok(());
+/// Times are mostly whole seconds, and shorter as such.
+fn write_time(out: &mut Encoder<Vec<u8>>, seconds: f64) -> Written {
+    match seconds as i64 {
+        whole if whole as f64 == seconds => out.i64(whole).map(|_| ()),
+        _ => write_float(out, seconds),
+    }
+}
+
+fn write_content(out: &mut Encoder<Vec<u8>>, content: Content<'_>) -> Written {
+    let value = match content {
+        Content::Nothing => return Ok(()),
+        Content::Null => {
+            write_label(out, label::VALUE)?;
+            return out.null().map(|_| ());
         }
-        Value::Integer(_) | Value::Unsigned(_) | Value::Time(_) | Value::Float(_) => label::VALUE,
+        Content::Value(value) => value,
     };
-    write_label(out, label)?;
     match value {
-        Value::String(text) | Value::CoreLink(text) => out.str(text)?,
-        Value::Boolean(truth) => out.bool(*truth)?,
-        Value::Opaque(bytes) => out.bytes(bytes)?,
-        Value::Integer(number) | Value::Time(number) => out.i64(*number)?,
-        Value::Unsigned(number) => out.u64(*number)?,
-        Value::Float(number) => match *number as f32 {
-            short if f64::from(short).to_bits() == number.to_bits() => out.f32(short)?,
-            _ => out.f64(*number)?,
-        },
-        Value::ObjectLink(..) => out,
-    };
-    Ok(())
+        Value::String(_) | Value::CoreLink(_) => write_label(out, label::STRING)?,
+        Value::Boolean(_) => write_label(out, label::BOOLEAN)?,
+        Value::Opaque(_) => write_label(out, label::DATA)?,
+        Value::ObjectLink(..) => drop(out.str(label::OBJECT_LINK)?),
+        Value::Integer(_) | Value::Unsigned(_) | Value::Time(_) | Value::Float(_) => {
+            write_label(out, label::VALUE)?;
+        }
+    }
+    write_value(out, value)
 }
 
-pub(in super::super) fn decode(base: Path, payload: &[u8]) -> Result<Vec<Entry>, Error> {
-    let mut reader = Reader { tokens: Decoder::new(payload) };
-    let mut pack = Pack::new(base, payload.len());
-    let mut records = Items(reader.read("a pack is an array of records", Decoder::array)?);
+pub(super) fn read<'a>(
+    payload: &'a [u8],
+    mut take: impl FnMut(Record<'a>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut reader = Reader::new(payload);
+    let mut records = reader.array("a pack is an array of records")?;
     while records.another(&mut reader)? {
-        pack.add(reader.record()?)?;
+        take(record(&mut reader)?)?;
     }
-    match reader.at() {
-        end if end == payload.len() => pack.finish(),
-        at => Err(Error::Trailing { at }),
-    }
+    reader.end()
 }
 
-/// How many items of an array or a map are still to come; None until a break.
-struct Items(Option<u64>);
+fn record<'a>(reader: &mut Reader<'a>) -> Result<Record<'a>, Error> {
+    let mut record = Record::default();
+    let mut fields = reader.map("a record is a map")?;
+    while fields.another(reader)? {
+        field(reader, &mut record)?;
+    }
+    Ok(record)
+}
 
-impl Items {
-    fn another(&mut self, reader: &mut Reader<'_>) -> Result<bool, Error> {
-        match &mut self.0 {
-            Some(0) => Ok(false),
-            Some(left) => {
-                *left -= 1;
-                Ok(true)
-            }
-            None if reader.next_type()? == Type::Break => {
-                reader.tokens.set_position(reader.at() + 1);
-                Ok(false)
-            }
-            None => Ok(true),
+fn field<'a>(reader: &mut Reader<'a>, record: &mut Record<'a>) -> Result<(), Error> {
+    let at = reader.at();
+    let label = match reader.next_type()? {
+        Type::String | Type::StringIndef => {
+            let name = reader.text()?;
+            return named_field(reader, at, &name, record);
         }
-    }
-}
-
-struct Reader<'a> {
-    tokens: Decoder<'a>,
-}
-
-impl<'a> Reader<'a> {
-    fn at(&self) -> usize {
-        self.tokens.position()
-    }
-
-    /// One token; `rule` says what it has to be.
-    fn read<T>(
-        &mut self,
-        rule: &'static str,
-        token: impl FnOnce(&mut Decoder<'a>) -> Result<T, minicbor::decode::Error>,
-    ) -> Result<T, Error> {
-        let at = self.at();
-        token(&mut self.tokens).map_err(|error| match error.is_end_of_input() {
-            true => Error::Truncated { at },
-            false => Error::Malformed { at, what: rule },
-        })
-    }
-
-    fn next_type(&mut self) -> Result<Type, Error> {
-        self.read("this is no CBOR", |tokens| tokens.datatype())
-    }
-
-    fn record(&mut self) -> Result<Record<'a>, Error> {
-        let mut record = Record::default();
-        let mut fields = Items(self.read("a record is a map", Decoder::map)?);
-        while fields.another(self)? {
-            self.field(&mut record)?;
+        _ => i128::from(reader.read("a label is an integer or a text", minicbor::Decoder::int)?),
+    };
+    match label {
+        label::BASE_NAME => once(&mut record.base_name, at, reader.text()?),
+        label::NAME => once(&mut record.name, at, reader.text()?),
+        label::VALUE => {
+            let number = nullable(reader, Reader::number)?;
+            once(&mut record.value, at, number)
         }
-        Ok(record)
-    }
-
-    fn field(&mut self, record: &mut Record<'a>) -> Result<(), Error> {
-        let at = self.at();
-        let label = match self.next_type()? {
-            Type::String => {
-                let name = self.text()?;
-                return self.named_field(at, name, record);
-            }
-            _ => i128::from(self.read("a label is an integer or a text", Decoder::int)?),
-        };
-        match label {
-            label::BASE_NAME => once(&mut record.base_name, at, self.text()?.into()),
-            label::NAME => once(&mut record.name, at, self.text()?.into()),
-            label::VALUE => once(&mut record.value, at, self.number()?),
-            label::STRING => once(&mut record.value, at, Scalar::Text(self.text()?.into())),
-            label::BOOLEAN => {
-                let truth = self.read("this must be true or false", Decoder::bool)?;
-                once(&mut record.value, at, Scalar::Boolean(truth))
-            }
-            label::DATA => {
-                let bytes = self.read("this must be a byte string of definite length", Decoder::bytes)?;
-                once(&mut record.value, at, Scalar::Bytes(bytes.into()))
-            }
-            label::BASE_TIME | label::TIME => self.number().map(drop),
-            label::BASE_VERSION => match self.read("a version is a positive integer", Decoder::u64)? {
+        label::STRING => {
+            let text = nullable(reader, |reader| reader.text().map(Scalar::Text))?;
+            once(&mut record.value, at, text)
+        }
+        label::BOOLEAN => {
+            let truth = nullable(reader, |reader| reader.boolean().map(Scalar::Boolean))?;
+            once(&mut record.value, at, truth)
+        }
+        label::DATA => {
+            let bytes = nullable(reader, |reader| reader.bytes().map(Scalar::Bytes))?;
+            once(&mut record.value, at, bytes)
+        }
+        label::BASE_TIME => once(&mut record.base_time, at, time(reader)?),
+        label::TIME => once(&mut record.time, at, time(reader)?),
+        label::BASE_VERSION => {
+            match reader.read("a version is a positive integer", minicbor::Decoder::u64)? {
                 0..=VERSION => Ok(()),
                 _ => Err(Error::Malformed { at, what: "this SenML is of a later version than 10" }),
-            },
-            label::BASE_VALUE | label::BASE_SUM | label::SUM => {
-                Err(Error::Malformed { at, what: "LwM2M has no base values and sums" })
             }
-            _ => self.skip(0),
         }
+        label::BASE_VALUE | label::BASE_SUM | label::SUM => {
+            Err(Error::Malformed { at, what: "LwM2M has no base values and sums" })
+        }
+        _ => reader.skip(),
     }
+}
 
-    /// RFC 8428 §4.4: unknown fields are ignored, but for those ending in an underscore.
-    fn named_field(&mut self, at: usize, name: &str, record: &mut Record<'a>) -> Result<(), Error> {
-        match name {
-            label::OBJECT_LINK => once(&mut record.value, at, Scalar::ObjectLink(self.text()?.into())),
-            _ if name.ends_with('_') => Err(Error::MustUnderstand(name.chars().take(40).collect())),
-            _ => self.skip(0),
+/// RFC 8428 §4.4: unknown fields are ignored, but for those ending in an underscore.
+fn named_field<'a>(
+    reader: &mut Reader<'a>,
+    at: usize,
+    name: &str,
+    record: &mut Record<'a>,
+) -> Result<(), Error> {
+    match name {
+        label::OBJECT_LINK => {
+            let link = nullable(reader, |reader| reader.text().map(Scalar::ObjectLink))?;
+            once(&mut record.value, at, link)
         }
+        _ if name.ends_with('_') => Err(Error::MustUnderstand(name.chars().take(40).collect())),
+        _ => reader.skip(),
     }
+}
 
-    fn text(&mut self) -> Result<&'a str, Error> {
-        self.read("this must be a UTF-8 text of definite length", Decoder::str)
-    }
+/// A value, or the null that takes its place (RFC 8790 §3.2).
+fn nullable<'a>(
+    reader: &mut Reader<'a>,
+    value: impl FnOnce(&mut Reader<'a>) -> Result<Scalar<'a>, Error>,
+) -> Result<Scalar<'a>, Error> {
+    if reader.null()? { Ok(Scalar::Null) } else { value(reader) }
+}
 
-    fn number(&mut self) -> Result<Scalar<'a>, Error> {
-        let at = self.at();
-        let number = match self.next_type()? {
-            Type::F16 | Type::F32 | Type::F64 => {
-                return self.read("this must be a number", Decoder::f64).map(Scalar::Float);
-            }
-            _ => self.read::<Int>("this must be a number", Decoder::int)?,
-        };
-        if let Ok(number) = i64::try_from(number) {
-            return Ok(Scalar::Integer(number));
-        }
-        u64::try_from(number)
-            .map(Scalar::Unsigned)
-            .map_err(|_| Error::Malformed { at, what: "this integer is too small for 64 bits" })
-    }
-
-    /// Passes over one value of any kind.
-    fn skip(&mut self, depth: u32) -> Result<(), Error> {
-        let at = self.at();
-        if depth == MAX_DEPTH {
-            return Err(Error::Nesting { at });
-        }
-        const RULE: &str = "this is no CBOR";
-        match self.next_type()? {
-            Type::Array | Type::ArrayIndef => {
-                let mut items = Items(self.read(RULE, Decoder::array)?);
-                while items.another(self)? {
-                    self.skip(depth + 1)?;
-                }
-                Ok(())
-            }
-            Type::Map | Type::MapIndef => {
-                let mut items = Items(self.read(RULE, Decoder::map)?);
-                while items.another(self)? {
-                    self.skip(depth + 1)?;
-                    self.skip(depth + 1)?;
-                }
-                Ok(())
-            }
-            Type::Tag => {
-                self.read(RULE, Decoder::tag)?;
-                self.skip(depth + 1)
-            }
-            Type::Break => Err(Error::Malformed { at, what: "there is nothing to end here" }),
-            _ => self.read(RULE, Decoder::skip),
-        }
-    }
+fn time(reader: &mut Reader<'_>) -> Result<f64, Error> {
+    let at = reader.at();
+    let seconds = reader.number()?.float().filter(|seconds| seconds.is_finite());
+    seconds.ok_or(Error::Malformed { at, what: "a time is a finite number" })
 }
 
 /// Fills a field that a record has once; of the value fields it has one.

@@ -1,45 +1,80 @@
 //! SenML JSON (Content-Format 110; RFC 8428 §5).
 
-use std::borrow::Cow;
-use std::fmt;
 use std::io::Write;
 
-use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Error as _, IgnoredAny, MapAccess};
 
-use super::{Pack, Record, Scalar, VERSION, as_text, base_name, name_below};
+use super::{Content, Head, Line, Record, Scalar, VERSION};
 use crate::protocol::content::Error;
 use crate::protocol::content::base64::{self, Alphabet};
-use crate::protocol::lwm2m::{Entry, Path, Value};
+use crate::protocol::content::json::{self, Fields, Number, Object, Text, once, time};
+use crate::protocol::content::names::as_text;
+use crate::protocol::lwm2m::Value;
 
-pub(in super::super) fn encode(base: Path, entries: &[Entry]) -> Result<Vec<u8>, Error> {
-    for Entry { path, value } in entries {
-        if matches!(value, Value::Float(number) if !number.is_finite()) {
-            return Err(Error::Unencodable { path: *path, why: "JSON has no infinity and no NaN" });
+pub(super) fn write<'a>(
+    head: &Head,
+    lines: impl ExactSizeIterator<Item = Line<'a>> + Clone,
+) -> Result<Vec<u8>, Error> {
+    let mut likely = 32;
+    for line in lines.clone() {
+        if let Content::Value(value) = line.content {
+            json::check(line.path, value)?;
         }
+        likely += 32 + line.content.byte_len();
     }
-    let likely = 32 + entries.iter().map(|entry| 32 + entry.value.byte_len()).sum::<usize>();
     let mut out = Vec::with_capacity(likely);
-    write_pack(&mut out, base, entries).expect("a Vec takes all that is written");
+    write_pack(&mut out, head, lines).expect("a Vec takes all that is written");
     Ok(out)
 }
 
-fn write_pack(out: &mut Vec<u8>, base: Path, entries: &[Entry]) -> std::io::Result<()> {
+fn write_pack<'a>(
+    out: &mut Vec<u8>,
+    head: &Head,
+    lines: impl Iterator<Item = Line<'a>>,
+) -> std::io::Result<()> {
     out.push(b'[');
-    for (index, entry) in entries.iter().enumerate() {
-        out.push(if index == 0 { b'{' } else { b',' });
-        if index == 0 {
-            write!(out, "\"bn\":\"{}\",", as_text(&base_name(base, entries)))?;
-        } else {
-            out.push(b'{');
+    for (index, line) in lines.enumerate() {
+        out.extend_from_slice(if index == 0 { b"{" } else { b",{" });
+        if let Some(base_name) = head.names.as_ref().filter(|_| index == 0) {
+            write!(out, "\"bn\":\"{}\",", as_text(&base_name.text()))?;
         }
-        let name = name_below(base, entry.path);
+        if let Some(base_time) = head.time.filter(|_| index == 0) {
+            write_time(out, "bt", base_time)?;
+        }
+        let name = head.name(line.path);
         if !name.is_empty() {
             write!(out, "\"n\":\"{}\",", as_text(&name))?;
         }
-        write_value(out, &entry.value)?;
+        write_content(out, line.content)?;
+        if let Some(time) = line.time {
+            write_time(out, "t", time)?;
+        }
+        // Every field above ends in a comma, and no record is without fields.
+        out.pop();
         out.push(b'}');
     }
     out.push(b']');
+    Ok(())
+}
+
+/// Times are mostly whole seconds, and shorter as such.
+fn write_time(out: &mut Vec<u8>, label: &str, seconds: f64) -> std::io::Result<()> {
+    write!(out, "\"{label}\":")?;
+    match seconds as i64 {
+        whole if whole as f64 == seconds => write!(out, "{whole}")?,
+        _ => json::write_float(out, seconds)?,
+    }
+    out.push(b',');
+    Ok(())
+}
+
+fn write_content(out: &mut Vec<u8>, content: Content<'_>) -> std::io::Result<()> {
+    match content {
+        Content::Nothing => return Ok(()),
+        Content::Null => out.extend_from_slice(b"\"v\":null"),
+        Content::Value(value) => write_value(out, value)?,
+    }
+    out.push(b',');
     Ok(())
 }
 
@@ -47,86 +82,67 @@ fn write_value(out: &mut Vec<u8>, value: &Value) -> std::io::Result<()> {
     match value {
         Value::String(text) | Value::CoreLink(text) => {
             out.extend_from_slice(b"\"vs\":");
-            serde_json::to_writer(out, text)?;
+            json::write_text(out, text)
         }
-        Value::Integer(number) | Value::Time(number) => write!(out, "\"v\":{number}")?,
-        Value::Unsigned(number) => write!(out, "\"v\":{number}")?,
+        Value::Integer(number) | Value::Time(number) => write!(out, "\"v\":{number}"),
+        Value::Unsigned(number) => write!(out, "\"v\":{number}"),
         Value::Float(number) => {
             out.extend_from_slice(b"\"v\":");
-            serde_json::to_writer(out, number)?;
+            json::write_float(out, *number)
         }
-        Value::Boolean(truth) => write!(out, "\"vb\":{truth}")?,
+        Value::Boolean(truth) => write!(out, "\"vb\":{truth}"),
         Value::Opaque(bytes) => {
             out.extend_from_slice(b"\"vd\":\"");
             base64::encode(Alphabet::Url, bytes, out);
             out.push(b'"');
+            Ok(())
         }
-        Value::ObjectLink(object, instance) => write!(out, "\"vlo\":\"{object}:{instance}\"")?,
-    }
-    Ok(())
-}
-
-pub(in super::super) fn decode(base: Path, payload: &[u8]) -> Result<Vec<Entry>, Error> {
-    let records: Vec<Record<'_>> =
-        serde_json::from_slice(payload).map_err(|error| Error::Json(error.to_string()))?;
-    let mut pack = Pack::new(base, payload.len());
-    for record in records {
-        pack.add(record)?;
-    }
-    pack.finish()
-}
-
-impl<'de> Deserialize<'de> for Record<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(RecordVisitor)
-    }
-}
-
-struct RecordVisitor;
-
-impl<'de> Visitor<'de> for RecordVisitor {
-    type Value = Record<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a SenML record")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut record = Record::default();
-        while let Some(Text(label)) = map.next_key()? {
-            read_field(&label, &mut map, &mut record)?;
-        }
-        Ok(record)
-    }
-}
-
-fn read_field<'de, A: MapAccess<'de>>(
-    label: &str,
-    map: &mut A,
-    record: &mut Record<'de>,
-) -> Result<(), A::Error> {
-    fn once<T, E: serde::de::Error>(field: &mut Option<T>, label: &str, value: T) -> Result<(), E> {
-        match field.replace(value) {
-            None => Ok(()),
-            Some(_) => {
-                Err(E::custom(format_args!("{label:?}: the record has this field, or a value, already")))
-            }
+        Value::ObjectLink(object, instance) => {
+            out.extend_from_slice(b"\"vlo\":");
+            json::write_object_link(out, *object, *instance)
         }
     }
+}
+
+pub(super) fn read<'a>(
+    payload: &'a [u8],
+    take: impl FnMut(Record<'a>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let records: Vec<Object<Record<'a>>> = json::read(payload)?;
+    records.into_iter().map(|Object(record)| record).try_for_each(take)
+}
+
+impl<'de> Fields<'de> for Record<'de> {
+    const WHAT: &'static str = "a SenML record";
+
+    fn field<A: MapAccess<'de>>(&mut self, label: &str, map: &mut A) -> Result<(), A::Error> {
+        let value = match label {
+            "bn" => return once(&mut self.base_name, label, map.next_value::<Text<'de>>()?.0),
+            "n" => return once(&mut self.name, label, map.next_value::<Text<'de>>()?.0),
+            "bt" => return once(&mut self.base_time, label, time(map)?),
+            "t" => return once(&mut self.time, label, time(map)?),
+            "v" => map.next_value::<Option<Number>>()?.map(|Number(number)| number),
+            "vs" => map.next_value::<Option<Text<'de>>>()?.map(|Text(text)| Scalar::Text(text)),
+            "vb" => map.next_value::<Option<bool>>()?.map(Scalar::Boolean),
+            "vlo" => map.next_value::<Option<Text<'de>>>()?.map(|Text(text)| Scalar::ObjectLink(text)),
+            "vd" => match map.next_value::<Option<Text<'de>>>()? {
+                None => None,
+                Some(Text(text)) => {
+                    let bytes = base64::decode(Alphabet::Url, text.as_bytes())
+                        .ok_or_else(|| A::Error::custom("\"vd\" is not base64url without padding"))?;
+                    Some(Scalar::Bytes(bytes.into()))
+                }
+            },
+            _ => return other_field(label, map),
+        };
+        // A null under any of these labels is the absence of a value (RFC 8790 §3.2).
+        once(&mut self.value, label, value.unwrap_or(Scalar::Null))
+    }
+}
+
+/// Fields that LwM2M makes no use of.
+fn other_field<'de, A: MapAccess<'de>>(label: &str, map: &mut A) -> Result<(), A::Error> {
     match label {
-        "bn" => once(&mut record.base_name, label, map.next_value::<Text<'de>>()?.0),
-        "n" => once(&mut record.name, label, map.next_value::<Text<'de>>()?.0),
-        "v" => once(&mut record.value, label, map.next_value::<Number>()?.0),
-        "vs" => once(&mut record.value, label, Scalar::Text(map.next_value::<Text<'de>>()?.0)),
-        "vb" => once(&mut record.value, label, Scalar::Boolean(map.next_value()?)),
-        "vlo" => once(&mut record.value, label, Scalar::ObjectLink(map.next_value::<Text<'de>>()?.0)),
-        "vd" => {
-            let text = map.next_value::<Text<'de>>()?.0;
-            let bytes = base64::decode(Alphabet::Url, text.as_bytes())
-                .ok_or_else(|| A::Error::custom("\"vd\" is not base64url without padding"))?;
-            once(&mut record.value, label, Scalar::Bytes(bytes.into()))
-        }
-        "bt" | "t" => map.next_value::<Number>().map(drop),
         "bver" => match map.next_value::<u64>()? {
             0..=VERSION => Ok(()),
             _ => Err(A::Error::custom("this SenML is of a later version than 10")),
@@ -137,59 +153,6 @@ fn read_field<'de, A: MapAccess<'de>>(
             Err(A::Error::custom(format_args!("field {label:?} must be understood, but is unknown")))
         }
         _ => map.next_value::<IgnoredAny>().map(drop),
-    }
-}
-
-/// Text, borrowed from the payload unless it has escapes in it.
-struct Text<'a>(Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Text<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = Text<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Text(text.into()))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Text(text.to_owned().into()))
-            }
-        }
-        deserializer.deserialize_str(TextVisitor)
-    }
-}
-
-struct Number(Scalar<'static>);
-
-impl<'de> Deserialize<'de> for Number {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NumberVisitor;
-        impl Visitor<'_> for NumberVisitor {
-            type Value = Number;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number")
-            }
-
-            fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-                Ok(Number(Scalar::Integer(number)))
-            }
-
-            fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-                Ok(Number(i64::try_from(number).map_or(Scalar::Unsigned(number), Scalar::Integer)))
-            }
-
-            fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-                Ok(Number(Scalar::Float(number)))
-            }
-        }
-        deserializer.deserialize_any(NumberVisitor)
     }
 }
 

@@ -1,5 +1,14 @@
 use super::*;
-use crate::protocol::lwm2m::Kind;
+use crate::protocol::content::senml::{self, Form};
+use crate::protocol::lwm2m::{Entry, Kind, Path};
+
+fn encode(base: Path, entries: &[Entry]) -> Vec<u8> {
+    senml::encode(Form::Cbor, base, entries).unwrap()
+}
+
+fn decode(base: Path, payload: &[u8]) -> Result<Vec<Entry>, Error> {
+    senml::decode(Form::Cbor, base, payload)
+}
 
 fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();

@@ -1,4 +1,14 @@
 use super::*;
+use crate::protocol::content::senml::{self, Form};
+use crate::protocol::lwm2m::{Entry, Path};
+
+fn encode(base: Path, entries: &[Entry]) -> Result<Vec<u8>, Error> {
+    senml::encode(Form::Json, base, entries)
+}
+
+fn decode(base: Path, payload: &[u8]) -> Result<Vec<Entry>, Error> {
+    senml::decode(Form::Json, base, payload)
+}
 
 fn entry(path: &str, value: Value) -> Entry {
     Entry::new(path.parse().unwrap(), value)

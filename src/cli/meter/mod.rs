@@ -1,0 +1,208 @@
+//! `bootstorm meter`: one meter in the foreground, to look at one device against one server.
+//!
+//! `words` and `payload` say what is printed, `pcap` what is kept for Wireshark; `shell` gives the meter its
+//! sockets and its time. It is the meter that a fleet has, with the configuration a scenario gives it.
+
+mod payload;
+mod pcap;
+mod shell;
+mod words;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use self::pcap::Capture;
+use self::shell::{Outcome, Parts};
+use self::words::Words;
+use super::exit::{Exit, RunError};
+use super::load::ScenarioArgs;
+use super::signals::unwatched;
+use crate::base::{Clock, Span};
+use crate::fleet::endpoint::EndpointTemplate;
+use crate::meter::Meter;
+use crate::metrics::MeterState;
+use crate::protocol::lwm2m::{Host, ServerUri};
+use crate::scenario::Scenario;
+use crate::transport::{Gate, MeterSocketsConfig, resolve};
+
+const EXAMPLES: &str = "\
+Examples:
+  bootstorm meter --bootstrap-server coap://127.0.0.1:5783 --verbose
+  bootstorm meter --endpoint urn:dev:os:4711 --bootstrap-server coap://127.0.0.1:5783 --for 1m
+  bootstorm meter --scenario scenarios/external.toml --pcap meter.pcap
+
+Ctrl-C once lets the meter de-register; twice stops it at once. Exit code 0 means that it was
+registered and left in good order, 1 that it did not.";
+
+/// Arguments of `bootstorm meter`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct MeterArgs {
+    /// Endpoint name [default: the first of the scenario, urn:dev:os:meter-0000000]
+    #[arg(long, value_name = "NAME")]
+    endpoint: Option<String>,
+
+    /// Bootstrap-Server, such as coap://127.0.0.1:5783 [default: servers.bootstrap of the scenario]
+    #[arg(long, value_name = "URI")]
+    bootstrap_server: Option<String>,
+
+    /// Version of LwM2M to speak [default: the scenario's]
+    #[arg(long, value_name = "VERSION")]
+    lwm2m: Option<Lwm2m>,
+
+    /// Print every message and what is in it
+    #[arg(long, short)]
+    verbose: bool,
+
+    /// Keep the datagrams in a new file, for Wireshark; only you can read it, for keys are in there
+    #[arg(long, value_name = "FILE")]
+    pcap: Option<PathBuf>,
+
+    /// Leave after this long, such as 90s; without, on Ctrl-C
+    #[arg(long = "for", value_name = "SPAN")]
+    leave_after: Option<Span>,
+
+    /// Let datagrams leave this machine
+    #[arg(long)]
+    allow_remote: bool,
+
+    /// Scenario file (TOML) to take the settings from; left out: the built-in quickstart
+    #[arg(long, value_name = "FILE")]
+    scenario: Option<PathBuf>,
+
+    /// Set one key of the scenario, over the file; may be repeated
+    #[arg(long, value_name = "PATH.TO.KEY=VALUE")]
+    set: Vec<String>,
+
+    /// Seed of all the meter's randomness
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+/// Versions of LwM2M that meters speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Lwm2m {
+    #[value(name = "1.0")]
+    V1_0,
+    #[value(name = "1.1")]
+    V1_1,
+    #[value(name = "1.2")]
+    V1_2,
+}
+
+impl fmt::Display for Lwm2m {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Lwm2m::V1_0 => "1.0",
+            Lwm2m::V1_1 => "1.1",
+            Lwm2m::V1_2 => "1.2",
+        })
+    }
+}
+
+const SERVER_HELP: &str = "name one with --bootstrap-server coap://host:port";
+const REMOTE_HELP: &str = "add --allow-remote if that is what you want";
+const PCAP_HELP: &str = "name a file with --pcap that can be written and holds nothing yet";
+
+/// Runs one meter in the foreground until Ctrl-C, until its time is over, or until it gives up.
+pub(super) fn meter(args: MeterArgs) -> Result<(), RunError> {
+    let scenario = load(&args)?;
+    let server = bootstrap_server(&args, &scenario)?;
+    let endpoint = endpoint(&args, &scenario)?;
+    check_reach(&server, scenario.gate())?;
+    let capture = args.pcap.as_deref().map(begin_capture).transpose()?;
+    let clock = Clock::start();
+    // As the fleet's first meter would be.
+    let fleet = scenario.fleet_config(&server, Vec::new(), clock);
+    let parts = Parts {
+        meter: Meter::new(fleet.client, endpoint.into(), 0, fleet.seed.child("meter", 0).child("life", 0)),
+        sockets: MeterSocketsConfig {
+            gate: fleet.gate,
+            local: fleet.local,
+            receive_buffer: RECEIVE_BUFFER,
+            ..MeterSocketsConfig::new(clock)
+        },
+        clock,
+        words: Words::new(args.verbose),
+        capture,
+        leave_after: args.leave_after.map(Span::duration),
+        drain: fleet.drain,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unwatched)?;
+    let outcome = runtime.block_on(shell::run(parts));
+    // A look-up whose name server is away would hold it up for seconds.
+    runtime.shutdown_background();
+    judge(&outcome?)
+}
+
+/// Bytes; room for more than a server ever has in flight to one meter.
+const RECEIVE_BUFFER: usize = 1 << 20;
+
+/// The scenario, with what the options say over it.
+fn load(args: &MeterArgs) -> Result<Scenario, RunError> {
+    let mut set = args.set.clone();
+    set.extend(args.lwm2m.map(|version| format!("fleet.lwm2m=\"{version}\"")));
+    set.extend(args.allow_remote.then(|| "allow_remote=true".to_owned()));
+    ScenarioArgs { scenario: args.scenario.clone(), set, seed: args.seed }.load()
+}
+
+fn bootstrap_server(args: &MeterArgs, scenario: &Scenario) -> Result<ServerUri, RunError> {
+    match (&args.bootstrap_server, scenario.servers.bootstrap.uri()) {
+        (Some(uri), _) => uri.parse().map_err(|error| {
+            RunError::input(
+                format!("--bootstrap-server {uri}: {error}"),
+                "try one such as coap://127.0.0.1:5783",
+            )
+        }),
+        (None, Some(uri)) => Ok(uri.clone()),
+        (None, None) => Err(RunError::input("there is no Bootstrap-Server to start from", SERVER_HELP)),
+    }
+}
+
+fn endpoint(args: &MeterArgs, scenario: &Scenario) -> Result<String, RunError> {
+    let Some(name) = &args.endpoint else { return Ok(scenario.fleet.endpoint.name(0)) };
+    let template: EndpointTemplate = name.parse().map_err(|error| {
+        RunError::input(format!("--endpoint {name}: {error}"), "try one such as urn:dev:os:meter-0000000")
+    })?;
+    Ok(template.name(0))
+}
+
+/// Looks at where the Bootstrap-Server is, so that a name that leads nowhere, or a place away from this
+/// machine without leave, is found before anything starts.
+fn check_reach(server: &ServerUri, gate: Gate) -> Result<(), RunError> {
+    let addresses: Vec<SocketAddr> = match &server.host {
+        Host::Ip(ip) => vec![SocketAddr::new(*ip, server.port)],
+        Host::Name(name) => resolve(name, server.port).map_err(|error| {
+            RunError::environment(
+                error.to_string(),
+                "see that the name is right and resolves here, or give an address",
+            )
+        })?,
+    };
+    let refused = addresses.iter().find_map(|address| gate.check(*address).err());
+    refused.map_or(Ok(()), |refused| Err(RunError::input(format!("{server}: {refused}"), REMOTE_HELP)))
+}
+
+fn begin_capture(path: &Path) -> Result<Capture<std::fs::File>, RunError> {
+    pcap::create(path).and_then(Capture::begin).map_err(|error| {
+        RunError::environment(format!("cannot keep datagrams in {}: {error}", path.display()), PCAP_HELP)
+    })
+}
+
+/// The exit code of a session.
+fn judge(outcome: &Outcome) -> Result<(), RunError> {
+    let (message, help) = match outcome {
+        Outcome { registered: true, state: MeterState::Deregistered } => return Ok(()),
+        Outcome { registered: true, .. } => (
+            "the meter was registered and did not leave in good order",
+            "give it time to de-register (run.drain), or see what the EMS answers with --verbose",
+        ),
+        Outcome { registered: false, .. } => {
+            ("the meter never registered", "see the failures above, and the messages with --verbose")
+        }
+    };
+    Err(RunError { exit: Exit::GoalMissed, message: message.to_owned(), help: help.to_owned() })
+}

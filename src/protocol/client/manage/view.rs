@@ -1,0 +1,45 @@
+//! The values of a device as they are at one instant.
+
+use std::borrow::Cow;
+
+use crate::base::Instant;
+use crate::protocol::client::config::Device;
+use crate::protocol::lwm2m::{Path, Tree, Value};
+
+/// What a device holds, with what it measures or computes itself in place of what was stored when it left
+/// the factory. A value that a server or an operator gave this device stands as it was given.
+#[derive(Clone, Copy)]
+pub(in crate::protocol::client) struct View<'a> {
+    /// What is stored.
+    pub tree: &'a Tree,
+    /// What measures; none where every value is as it was stored.
+    pub device: Option<&'a dyn Device>,
+    /// The device's own constant random number.
+    pub nature: u64,
+    /// The instant of the values.
+    pub now: Instant,
+}
+
+impl<'a> View<'a> {
+    /// The value of a resource or a resource instance.
+    pub(in crate::protocol::client) fn get(&self, path: Path) -> Option<Cow<'a, Value>> {
+        self.tree.get(path).map(|stored| self.present(path, stored))
+    }
+
+    /// All values at and below `path`, in path order.
+    pub(in crate::protocol::client) fn entries(
+        &self,
+        path: Path,
+    ) -> impl Iterator<Item = (Path, Cow<'a, Value>)> + use<'a> {
+        let view = *self;
+        self.tree.entries(path).map(move |(path, stored)| (path, view.present(path, stored)))
+    }
+
+    fn present(&self, path: Path, stored: &'a Value) -> Cow<'a, Value> {
+        let device = self.device.filter(|_| !self.tree.is_own(path));
+        match device.and_then(|device| device.value(path, self.nature, self.now)) {
+            Some(measured) => Cow::Owned(measured),
+            None => Cow::Borrowed(stored),
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The Bootstrap-Server (LwM2M Core §6.1): walks each device through a sequence of commands, one
+//! confirmable request at a time.
+//!
+//! ```text
+//! POST /bs -> 2.04 -> Discover / -> Delete / -> Write /0 -> Write /1 -> Finish -> done
+//! GET /bspack -> 2.05 with all of it at once (LwM2M 1.2)
+//! ```
+//!
+//! Which commands, in which form, and what they write is the [`Plan`] its [`Directory`] has for the device;
+//! a device it has none for is refused. A command answered with an error does not end the sequence (Finish
+//! does), a command never answered does; a new Bootstrap-Request of the same device starts over.
+
+mod account;
+mod payload;
+mod plan;
+mod session;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::desk::{Admission, Desk, Job};
+use super::peers::{Peers, Slot};
+use super::service::Service;
+use super::{BootstrapCounters, Server, Traffic, Transmit, earliest};
+use crate::base::{Instant, Rate, Seed};
+use crate::protocol::coap::{self, Code, ContentFormat, Message, Params, Received};
+use payload::Payloads;
+use session::Session;
+
+pub use account::{Account, RetryTerms};
+pub use plan::{Directory, PackAnswer, Patience, Plan, Step, WriteLevel};
+
+/// How a Bootstrap-Server goes about it.
+#[derive(Clone, Debug)]
+pub struct BootstrapConfig {
+    /// Transmission parameters towards every device.
+    pub transmission: Arc<Params>,
+    /// What each device is given.
+    pub directory: Directory,
+    /// The URI of accounts that have none: that of the EMS that was started with this server.
+    pub ems: String,
+    /// How long it waits.
+    pub patience: Patience,
+    /// Bootstraps that it begins itself.
+    pub initiative: Option<Initiative>,
+    /// How well it serves.
+    pub service: Service,
+    /// Devices remembered at a time; of more, some that are silent are forgotten.
+    pub max_peers: usize,
+}
+
+/// Bootstraps a Bootstrap-Server begins without having been asked, as LwM2M 1.0 allows: it just starts to
+/// write to devices it has bootstrapped before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Initiative {
+    /// How long after the first device was bootstrapped.
+    pub after: Duration,
+    /// So many a second, each device once, in the order of their first bootstrap.
+    pub rate: Rate,
+}
+
+impl BootstrapConfig {
+    /// A server of this directory with room for 100,000 devices, that asks nothing of its own accord.
+    pub fn new(transmission: Arc<Params>, directory: Directory) -> Self {
+        BootstrapConfig {
+            transmission,
+            directory,
+            ems: String::new(),
+            patience: Patience::default(),
+            initiative: None,
+            service: Service::default(),
+            max_peers: 100_000,
+        }
+    }
+}
+
+/// A Bootstrap-Server and all its devices.
+pub struct BootstrapServer {
+    config: BootstrapConfig,
+    peers: Peers<Session>,
+    desk: Desk,
+    counters: BootstrapCounters,
+    payloads: Payloads,
+    /// Devices that were bootstrapped and may be again: where they are, and which of ours they speak to.
+    finished: Vec<(SocketAddr, IpAddr, Box<str>)>,
+    /// How many of `finished` were begun with again.
+    begun: usize,
+    /// When the first of them was bootstrapped.
+    first_finished: Option<Instant>,
+}
+
+impl BootstrapServer {
+    /// A server that knows no device yet.
+    pub fn new(config: BootstrapConfig, seed: Seed) -> Self {
+        BootstrapServer {
+            peers: Peers::new(config.transmission.clone(), config.max_peers, seed),
+            desk: Desk::new(config.service.clone(), seed.child("desk", 0)),
+            counters: BootstrapCounters::default(),
+            payloads: Payloads::default(),
+            finished: Vec::new(),
+            begun: 0,
+            first_finished: None,
+            config,
+        }
+    }
+
+    /// What it did so far.
+    pub fn counters(&self) -> BootstrapCounters {
+        BootstrapCounters { desk: self.desk.counters.clone(), ..self.counters.clone() }
+    }
+
+    /// Begins a bootstrap of a device that did not ask for one (server-initiated, LwM2M 1.0): the server just
+    /// starts with its commands. False if it does not know the device, or has no plan for it.
+    pub fn initiate(&mut self, device: SocketAddr, from: IpAddr, endpoint: &str, now: Instant) -> bool {
+        let Some(plan) = self.config.directory.find(endpoint).cloned() else { return false };
+        let slot = self.peers.open(device, from);
+        if self.peers.take_evicted().is_some_and(|session| session.is_running()) {
+            self.counters.failed += 1;
+        }
+        let format = plan.format.unwrap_or(ContentFormat::TLV);
+        self.counters.initiated += 1;
+        self.start(slot, Session::new(endpoint, plan, format), now);
+        self.command(slot, now);
+        self.drain(slot, now);
+        true
+    }
+
+    fn drain(&mut self, slot: Slot, now: Instant) {
+        while let Some(event) = self.peers.poll_event(slot) {
+            match event {
+                coap::Event::Request(received) => self.requested(slot, received, now),
+                coap::Event::Response { message, .. } => self.answered(slot, &message, now),
+                // It belonged to a sequence that was started over.
+                coap::Event::Failed { why: coap::Failure::Abandoned, .. } => {}
+                coap::Event::Failed { .. } => self.failed(slot),
+                // A Bootstrap-Server observes nothing and notifies nobody.
+                _ => {}
+            }
+        }
+        self.peers.settle(slot, now);
+    }
+
+    fn requested(&mut self, slot: Slot, received: Received, now: Instant) {
+        let Some(peer) = self.peers.get(slot) else { return };
+        match self.desk.admit(slot, peer.address, received, now) {
+            Admission::Serve(job) => self.serve(job, now),
+            Admission::Refuse(received, answer) => peer.exchange.respond(received, answer, now),
+            Admission::Ignore(received) => peer.exchange.ignore(received),
+            Admission::Reset(received) => peer.exchange.reset(received),
+            Admission::Later => {}
+        }
+    }
+
+    /// Serves what has waited its time.
+    fn serve_due(&mut self, now: Instant) {
+        while let Some(job) = self.desk.poll_due(now) {
+            let slot = job.slot;
+            if self.peers.get(slot).is_some_and(|peer| peer.address == job.peer) {
+                self.serve(job, now);
+                self.drain(slot, now);
+            } else {
+                self.desk.orphaned();
+            }
+        }
+    }
+
+    fn serve(&mut self, job: Job, now: Instant) {
+        let Job { slot, received, leave, .. } = job;
+        self.peers.let_leave(leave);
+        let request = &received.message;
+        let (answer, begun) = match (request.code(), request.path_is(&["bs"])) {
+            (Code::POST, true) => self.begin(slot, request, now),
+            _ if request.path_is(&["bspack"]) => (self.pack(request), false),
+            _ => (other_resource(request), false),
+        };
+        let Some(peer) = self.peers.get(slot) else { return };
+        peer.exchange.respond(received, answer, now);
+        if begun {
+            self.command(slot, now);
+        }
+    }
+
+    /// What has outlasted the server's patience.
+    fn give_up(&mut self, slot: Slot, now: Instant) {
+        let Some(peer) = self.peers.get(slot) else { return };
+        if peer.deadline.is_some_and(|deadline| deadline <= now) {
+            self.counters.timed_out += 1;
+            peer.exchange.abandon_all();
+            self.failed(slot);
+        }
+    }
+
+    /// Begins with those devices again that are due.
+    fn take_initiative(&mut self, now: Instant) {
+        while self.next_initiative().is_some_and(|due| due <= now) {
+            let Some((device, from, endpoint)) = self.finished.get(self.begun).cloned() else { return };
+            self.begun += 1;
+            self.initiate(device, from, &endpoint, now);
+        }
+    }
+
+    fn next_initiative(&self) -> Option<Instant> {
+        let initiative = self.config.initiative?;
+        let first = self.first_finished?;
+        (self.begun < self.finished.len()).then(|| {
+            let behind = self.begun as f64 / initiative.rate.per_second();
+            first + initiative.after + Duration::from_secs_f64(behind)
+        })
+    }
+}
+
+fn other_resource(request: &Message) -> Message {
+    if request.code() == Code::GET && request.path_is(&[".well-known", "core"]) {
+        return Message::response(Code::CONTENT)
+            .with_content_format(ContentFormat::LINK)
+            .with_payload(b"</bs>;rt=\"core.bs\"".to_vec());
+    }
+    let known = request.path_is(&["bs"]);
+    Message::response(if known { Code::METHOD_NOT_ALLOWED } else { Code::NOT_FOUND })
+}
+
+impl Server for BootstrapServer {
+    fn handle_input(&mut self, from: SocketAddr, to: IpAddr, datagram: &[u8], now: Instant) {
+        let slot = self.peers.handle_input(from, to, datagram, now);
+        if self.peers.take_evicted().is_some_and(|session| session.is_running()) {
+            self.counters.failed += 1;
+        }
+        if let Some(slot) = slot {
+            self.drain(slot, now);
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        let due = self.peers.handle_timeout(now);
+        for &slot in &due {
+            self.give_up(slot, now);
+            self.drain(slot, now);
+        }
+        self.peers.done(due);
+        self.serve_due(now);
+        self.take_initiative(now);
+    }
+
+    fn poll_output(&mut self) -> Option<Transmit> {
+        self.peers.poll_output()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let own = earliest(self.desk.poll_timeout(), self.next_initiative());
+        earliest(self.peers.poll_timeout(), own)
+    }
+
+    fn traffic(&self) -> &Traffic {
+        &self.peers.traffic
+    }
+}
+
+#[cfg(test)]
+mod tests;

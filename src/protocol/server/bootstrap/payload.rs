@@ -1,0 +1,99 @@
+//! The bodies of writes. They differ by plan, command, format and place only, so most are made once.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::plan::{Command, Plan};
+use super::session::Session;
+use crate::protocol::content;
+use crate::protocol::lwm2m::{Entry, Path};
+
+/// Bodies kept at a time. A fleet of which every device has a plan of its own has no use for them.
+const KEPT: usize = 1_024;
+
+/// Bodies that were made before.
+#[derive(Default)]
+pub(super) struct Payloads {
+    /// By plan (the address of one that the directory keeps), index of the command, format and the instance
+    /// of the device's Bootstrap-Server Account.
+    made: FxHashMap<(usize, u8, u16, u16), Vec<u8>>,
+}
+
+impl Payloads {
+    /// The body of a write; `None` if its format cannot carry it.
+    pub(super) fn of(
+        &mut self,
+        session: &Session,
+        plan: &Arc<Plan>,
+        command: Command,
+        ems: &str,
+    ) -> Option<Vec<u8>> {
+        let own = session.own_instance;
+        let key = (Arc::as_ptr(plan).addr(), session.index, session.format.0, own);
+        if let Some(made) = self.made.get(&key) {
+            return Some(made.clone());
+        }
+        let target = target(plan, command, own)?;
+        let payload = content::encode(session.format, target, &entries(plan, command, own, ems)).ok()?;
+        if self.made.len() >= KEPT {
+            self.made.clear();
+        }
+        self.made.insert(key, payload.clone());
+        Some(payload)
+    }
+}
+
+/// Where a write goes; `None` for what is no write.
+pub(super) fn target(plan: &Plan, command: Command, own: u16) -> Option<Path> {
+    match command {
+        Command::WriteSecurity(None) => Some(Path::object(0)),
+        Command::WriteServer(None) => Some(Path::object(1)),
+        Command::WriteSecurity(Some(account)) => Path::object(0).child(security_instance(plan, account, own)),
+        Command::WriteServer(Some(account)) => Path::object(1).child(server_instance(plan, account)),
+        Command::WriteExtra(path) => Some(path),
+        Command::Discover(_) | Command::Read(_) | Command::Delete(_) | Command::Finish => None,
+    }
+}
+
+/// Everything a plan gives a device whose own account is at /0/`own`, for a Bootstrap-Pack.
+pub(super) fn all(plan: &Plan, own: u16, ems: &str) -> Vec<Entry> {
+    let mut all = entries(plan, Command::WriteSecurity(None), own, ems);
+    all.extend(entries(plan, Command::WriteServer(None), own, ems));
+    all.extend(plan.extra.iter().cloned());
+    all.sort_by_key(|entry| entry.path);
+    all
+}
+
+/// What a write writes.
+fn entries(plan: &Plan, command: Command, own: u16, ems: &str) -> Vec<Entry> {
+    let wanted = |only: Option<usize>| {
+        let accounts = plan.accounts.iter().enumerate();
+        accounts.filter(move |(number, _)| only.is_none_or(|only| only == *number))
+    };
+    match command {
+        Command::WriteSecurity(only) => wanted(only)
+            .flat_map(|(number, account)| account.security_entries(security_instance(plan, number, own), ems))
+            .collect(),
+        Command::WriteServer(only) => wanted(only)
+            .flat_map(|(number, account)| account.server_entries(server_instance(plan, number)))
+            .collect(),
+        Command::WriteExtra(path) => {
+            plan.extra.iter().filter(|entry| entry.path.starts_with(&path)).cloned().collect()
+        }
+        Command::Discover(_) | Command::Read(_) | Command::Delete(_) | Command::Finish => Vec::new(),
+    }
+}
+
+/// The instance of /0 an account goes to: the one it names, or the next that is not the device's
+/// Bootstrap-Server Account.
+fn security_instance(plan: &Plan, account: usize, own: u16) -> u16 {
+    plan.accounts[account].instance.filter(|named| *named != own).unwrap_or_else(|| {
+        let plain = account as u16;
+        plain + u16::from(plain >= own)
+    })
+}
+
+fn server_instance(plan: &Plan, account: usize) -> u16 {
+    plan.accounts[account].instance.unwrap_or(account as u16)
+}

@@ -1,0 +1,253 @@
+//! One device's way through its plan.
+
+use std::sync::Arc;
+
+use super::BootstrapServer;
+use super::payload::{self, target};
+use super::plan::{Command, PackAnswer, Plan};
+use crate::base::Instant;
+use crate::protocol::coap::{Code, ContentFormat, Message};
+use crate::protocol::content::{self, link};
+use crate::protocol::lwm2m::Path;
+use crate::protocol::server::peers::Slot;
+
+/// A device's place in its sequence; the default is "in none".
+pub(super) struct Session {
+    pub endpoint: Box<str>,
+    /// What it is given; none while no session runs.
+    plan: Option<Arc<Plan>>,
+    /// The format of writes.
+    pub format: ContentFormat,
+    /// The command that is on its way, as an index into the sequence.
+    pub index: u8,
+    /// The instance of /0 that is the device's Bootstrap-Server Account. Without an intelligible answer to a
+    /// Discover, /0/0 is taken to be it, as factories have it.
+    pub own_instance: u16,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        let endpoint = Box::default();
+        Session { endpoint, plan: None, format: ContentFormat::TLV, index: 0, own_instance: 0 }
+    }
+}
+
+impl Session {
+    pub(super) fn new(endpoint: &str, plan: Arc<Plan>, format: ContentFormat) -> Self {
+        Session { endpoint: endpoint.into(), plan: Some(plan), format, index: 0, own_instance: 0 }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.plan.is_some()
+    }
+
+    fn at(&self) -> Option<Command> {
+        self.plan.as_ref()?.command(self.index.into())
+    }
+}
+
+/// How the server leads a device through its sequence.
+impl BootstrapServer {
+    /// Takes a Bootstrap-Request up, or says why not; whether a session begins.
+    pub(super) fn begin(&mut self, slot: Slot, request: &Message, now: Instant) -> (Message, bool) {
+        match self.accept(request) {
+            Ok(session) => {
+                self.counters.requests += 1;
+                self.start(slot, session, now);
+                (Message::response(Code::CHANGED), true)
+            }
+            Err(refusal) => {
+                self.counters.refused += 1;
+                (Message::response(refusal), false)
+            }
+        }
+    }
+
+    /// The session a Bootstrap-Request asks for, or the code that refuses it.
+    fn accept(&self, request: &Message) -> Result<Session, Code> {
+        let endpoint = request.query("ep").filter(|ep| !ep.is_empty()).ok_or(Code::BAD_REQUEST)?;
+        // LwM2M Core §6.1.6: 4.00 for an endpoint the server has nothing for.
+        let plan = self.config.directory.find(endpoint).ok_or(Code::BAD_REQUEST)?;
+        let preferred = match request.query("pct").map(str::parse::<u16>) {
+            // Without a preference: the format every 1.0 device must read.
+            None => ContentFormat::TLV,
+            Some(Ok(number)) => ContentFormat(number),
+            Some(Err(_)) => return Err(Code::UNSUPPORTED_CONTENT_FORMAT),
+        };
+        let format = plan.format.unwrap_or(preferred);
+        if !can_write(format) {
+            return Err(Code::UNSUPPORTED_CONTENT_FORMAT);
+        }
+        Ok(Session::new(endpoint, plan.clone(), format))
+    }
+
+    /// Puts a session in the place of the one the device had.
+    pub(super) fn start(&mut self, slot: Slot, session: Session, now: Instant) {
+        let patience = self.config.patience;
+        let Some(peer) = self.peers.get(slot) else { return };
+        if peer.app.is_running() {
+            self.counters.restarted += 1;
+            peer.exchange.abandon_all();
+        }
+        peer.app = session;
+        peer.deadline = patience.session.map(|patience| now + patience);
+        peer.session_end = peer.deadline;
+    }
+
+    /// Sends the command the session is at, or ends the session behind the last.
+    pub(super) fn command(&mut self, slot: Slot, now: Instant) {
+        let Some(session) = self.peers.get(slot).map(|peer| &mut peer.app) else { return };
+        let Some(plan) = session.plan.clone() else { return };
+        let Some(command) = session.at() else { return self.end(slot) };
+        let request = match command {
+            Command::Discover(path) => {
+                Some(to(Message::request(Code::GET), path).with_accept(ContentFormat::LINK))
+            }
+            Command::Read(path) => Some(to(Message::request(Code::GET), path).with_accept(session.format)),
+            Command::Delete(path) => Some(to(Message::request(Code::DELETE), path)),
+            Command::Finish => Some(Message::request(Code::POST).with_path(&["bs"])),
+            Command::WriteSecurity(_) | Command::WriteServer(_) | Command::WriteExtra(_) => {
+                let payload = self.payloads.of(session, &plan, command, &self.config.ems);
+                let target = target(&plan, command, session.own_instance);
+                payload.zip(target).map(|(payload, target)| {
+                    to(Message::request(Code::PUT), target)
+                        .with_content_format(session.format)
+                        .with_payload(payload)
+                })
+            }
+        };
+        let Some(request) = request else {
+            // The format cannot say what is to be written: nothing the device could put right.
+            self.counters.unencodable += 1;
+            return self.failed(slot);
+        };
+        let patience = self.config.patience.command;
+        if let Some(peer) = self.peers.get(slot) {
+            peer.exchange.request(request, now);
+            let command_end = patience.map(|patience| now + patience);
+            peer.deadline = crate::protocol::server::earliest(peer.session_end, command_end);
+        }
+    }
+
+    pub(super) fn answered(&mut self, slot: Slot, answer: &Message, now: Instant) {
+        let Some(session) = self.peers.get(slot).map(|peer| &mut peer.app) else { return };
+        // An answer to a command of a session that was started over.
+        let Some(command) = session.at() else { return };
+        let success = answer.code().is_success();
+        match command {
+            Command::Discover(_) => {
+                session.own_instance = own_instance(answer.payload());
+                self.counters.discovers += 1;
+            }
+            Command::Read(_) => self.counters.reads += 1,
+            Command::Delete(_) => self.counters.deletes += 1,
+            Command::WriteSecurity(_) | Command::WriteServer(_) | Command::WriteExtra(_) => {
+                self.counters.writes += 1;
+            }
+            Command::Finish if success => return self.finished(slot, now),
+            Command::Finish => return self.failed(slot),
+        }
+        session.index = session.index.saturating_add(1);
+        if !success {
+            self.counters.command_errors += 1;
+        }
+        self.command(slot, now);
+    }
+
+    fn finished(&mut self, slot: Slot, now: Instant) {
+        self.counters.finished += 1;
+        if self.config.initiative.is_some()
+            && let Some(peer) = self.peers.get(slot)
+        {
+            let device = (peer.address, peer.local(), peer.app.endpoint.clone());
+            if !self.finished.iter().any(|(address, ..)| *address == device.0) {
+                self.finished.push(device);
+                self.first_finished.get_or_insert(now);
+            }
+        }
+        self.end(slot);
+    }
+
+    pub(super) fn failed(&mut self, slot: Slot) {
+        let Some(peer) = self.peers.get(slot) else { return };
+        if peer.app.is_running() {
+            tracing::debug!(endpoint = %peer.app.endpoint, "bootstrap failed");
+            self.counters.failed += 1;
+            self.end(slot);
+        }
+    }
+
+    fn end(&mut self, slot: Slot) {
+        if let Some(peer) = self.peers.get(slot) {
+            peer.app = Session::default();
+            peer.deadline = None;
+            peer.session_end = None;
+        }
+    }
+
+    /// Answers a Bootstrap-Pack-Request (LwM2M 1.2 Core §6.1.7.7): everything at once, and no Finish.
+    pub(super) fn pack(&mut self, request: &Message) -> Message {
+        let answer = self.packed(request).unwrap_or_else(Message::response);
+        if answer.code().is_success() {
+            self.counters.packs += 1;
+        } else {
+            self.counters.packs_refused += 1;
+        }
+        answer
+    }
+
+    fn packed(&self, request: &Message) -> Result<Message, Code> {
+        if request.code() != Code::GET {
+            return Err(Code::METHOD_NOT_ALLOWED);
+        }
+        let endpoint = request.query("ep").filter(|ep| !ep.is_empty()).ok_or(Code::BAD_REQUEST)?;
+        let plan = self.config.directory.find(endpoint).ok_or(Code::BAD_REQUEST)?;
+        if let PackAnswer::Refusal(code) = plan.pack {
+            return Err(code);
+        }
+        let format = request.accept().unwrap_or(ContentFormat::SENML_CBOR);
+        if !matches!(
+            format,
+            ContentFormat::SENML_CBOR | ContentFormat::SENML_JSON | ContentFormat::LWM2M_CBOR
+        ) {
+            return Err(Code::NOT_ACCEPTABLE);
+        }
+        // `acc` lists the instances of the device's own account (1.2.1).
+        let own = request.query("acc").map_or(0, |list| own_instance(list.as_bytes()));
+        let payload = content::encode(format, Path::ROOT, &payload::all(plan, own, &self.config.ems))
+            .map_err(|_| Code::INTERNAL_SERVER_ERROR)?;
+        Ok(Message::response(Code::CONTENT).with_content_format(format).with_payload(payload))
+    }
+}
+
+/// The formats a write can be made in.
+fn can_write(format: ContentFormat) -> bool {
+    matches!(
+        format,
+        ContentFormat::TLV
+            | ContentFormat::SENML_CBOR
+            | ContentFormat::SENML_JSON
+            | ContentFormat::LWM2M_CBOR
+    )
+}
+
+/// Addresses a request to a path of the device's.
+fn to(request: Message, path: Path) -> Message {
+    let segments: smallvec::SmallVec<[String; 4]> = path.ids().iter().map(u16::to_string).collect();
+    let segments: smallvec::SmallVec<[&str; 4]> = segments.iter().map(String::as_str).collect();
+    request.with_path(&segments)
+}
+
+/// The instance of /0 that is the device's Bootstrap-Server Account: the one that is listed without `ssid`.
+fn own_instance(discovered: &[u8]) -> u16 {
+    let own = link::links(discovered).ok().and_then(|mut links| {
+        links.find_map(|link| {
+            let link = link.ok()?;
+            match *link.path()?.ids() {
+                [0, instance] if link.attribute("ssid").is_none() => Some(instance),
+                _ => None,
+            }
+        })
+    });
+    own.unwrap_or(0)
+}
