@@ -7,7 +7,7 @@ use crate::base::{Rng, Seed};
 use crate::protocol::client::{
     BootstrapPolicy, Config, Event, Failure, Output, RegistrationPolicy, RequestKind,
 };
-use crate::protocol::coap::{Exchange, Message, Params};
+use crate::protocol::coap::{ContentFormat, Exchange, Message, Params};
 use crate::protocol::lwm2m::{Version, package};
 
 const STATE: Path = Path::resource(5, 0, 3);
@@ -43,6 +43,8 @@ struct Scene {
     /// That of them before which the file server is started anew.
     restart: u32,
     open: bool,
+    /// Answers of the device to the EMS.
+    answers: Vec<Message>,
 }
 
 fn rng(name: &str) -> Rng {
@@ -108,6 +110,7 @@ impl Scene {
             lost: 0..0,
             restart: 0,
             open: false,
+            answers: Vec::new(),
         };
         scene.client.power_on(scene.now, scene.now);
         scene.run(secs(1));
@@ -203,9 +206,18 @@ impl Scene {
                         None => server.ignore(received),
                     }
                 }
+                coap::Output::Event(coap::Event::Response { message, .. }) => self.answers.push(message),
                 coap::Output::Event(_) => {}
             }
         }
+    }
+
+    /// A request of the EMS, and the answer.
+    fn request(&mut self, request: Message) -> Message {
+        self.ems.request(request, self.now);
+        self.answer(Link::Server(101));
+        self.settle();
+        self.answers.pop().expect("the device answers")
     }
 
     /// What manage does with a command that came in a request.
@@ -290,6 +302,30 @@ fn a_package_is_pulled_block_by_block_from_the_server_the_device_is_registered_w
     // What is kept of it: the version and the result.
     assert_eq!(scene.client.tree.get(Path::resource(5, 0, 1)), Some(&"".into()));
     assert!(scene.client.tree.heap_bytes() <= 2 * 32 + "2.1.0".len());
+}
+
+#[test]
+fn a_server_does_all_of_it_by_requests() {
+    let to = |code, path: &[&str]| Message::request(code).with_path(path);
+    let mut scene = Scene::new(FirmwarePolicy::default());
+    let package = to(Code::PUT, &["5", "0", "0"])
+        .with_content_format(ContentFormat::OPAQUE)
+        .with_payload(package(256 << 10));
+    assert_eq!(scene.request(to(Code::POST, &["5", "0", "2"])).code(), Code::METHOD_NOT_ALLOWED);
+    assert_eq!(scene.request(package.clone()).code(), Code::CHANGED);
+    assert_eq!(scene.request(to(Code::GET, &["5", "0", "3"])).payload(), b"2");
+    assert_eq!(scene.request(package).code(), Code::METHOD_NOT_ALLOWED, "there is one already");
+    assert_eq!(scene.request(to(Code::POST, &["5", "0", "2"])).code(), Code::CHANGED);
+    assert_eq!(scene.request(to(Code::GET, &["5", "0", "3"])).payload(), b"3");
+    scene.run(secs(31));
+    assert_eq!(scene.request(to(Code::GET, &["5", "0", "5"])).payload(), b"1");
+    assert_eq!(scene.request(to(Code::GET, &["3", "0", "3"])).payload(), b"2.1.0");
+
+    let uri = to(Code::PUT, &["5", "0", "1"])
+        .with_content_format(ContentFormat::TEXT)
+        .with_payload(URI.as_bytes().to_vec());
+    assert_eq!(scene.request(uri).code(), Code::CHANGED);
+    assert_eq!((scene.shown(), scene.downloads.last()), ((2, 0), Some(&Fate::Answered)));
 }
 
 #[test]
