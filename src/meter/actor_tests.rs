@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::*;
 use crate::base::Seed;
 use crate::meter::{ObjectSet, factory};
-use crate::protocol::client::{Backoff, BootstrapPolicy, Config, FirmwarePolicy, RegistrationPolicy};
+use crate::protocol::client::{
+    Backoff, BootstrapPolicy, Config, FirmwarePolicy, RegistrationPolicy, ReportPolicy,
+};
 use crate::protocol::coap::Params;
 use crate::protocol::lwm2m::Version;
 
@@ -51,6 +53,7 @@ fn switched_on(sending: Sending) -> Rc<Quiet> {
         },
         registration: RegistrationPolicy::default(),
         firmware: FirmwarePolicy::default(),
+        report: ReportPolicy::default(),
         provision: None,
         device: None,
         factory: factory("coap://127.0.0.1:5783", Duration::ZERO, ObjectSet::Minimal),

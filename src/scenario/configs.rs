@@ -7,7 +7,9 @@ use super::resolved::{PortRange, Scenario, ServerChoice};
 use crate::base::{Clock, Seed};
 use crate::fleet::{FleetConfig, Load};
 use crate::meter::{self, ObjectSet};
-use crate::protocol::client::{self, Backoff, BootstrapPolicy, FirmwarePolicy, RegistrationPolicy};
+use crate::protocol::client::{
+    self, Backoff, BootstrapPolicy, FirmwarePolicy, RegistrationPolicy, ReportPolicy,
+};
 use crate::protocol::coap::ContentFormat;
 use crate::protocol::lwm2m::{ServerUri, Version};
 use crate::protocol::server::{Account, BootstrapConfig, Directory, EmsConfig, Plan, RetryTerms};
@@ -26,14 +28,16 @@ impl Scenario {
             transmission: Arc::new(self.coap.params()),
             bootstrap: BootstrapPolicy {
                 // `pct` came with 1.1; without it, Bootstrap-Servers write TLV.
-                preferred_format: (version >= Version::V1_1).then_some(ContentFormat::SENML_CBOR),
+                formats: Vec::from_iter((version >= Version::V1_1).then_some(ContentFormat::SENML_CBOR)),
                 backoff: Backoff {
                     initial: self.retry.bootstrap_initial.duration(),
                     max: self.retry.bootstrap_max.duration(),
                 },
+                ..BootstrapPolicy::default()
             },
             registration: RegistrationPolicy::default(),
             firmware: FirmwarePolicy::default(),
+            report: ReportPolicy::default(),
             provision: None,
             device: None,
             factory: meter::factory(
@@ -96,9 +100,10 @@ impl Scenario {
     /// The embedded EMS.
     pub fn ems_config(&self) -> EmsConfig {
         EmsConfig {
-            transmission: Arc::new(self.coap.params()),
             max_peers: self.max_peers(),
             max_endpoints: self.max_peers(),
+            short_server_id: self.servers.embedded.short_server_id,
+            ..EmsConfig::new(Arc::new(self.coap.params()))
         }
     }
 

@@ -76,8 +76,16 @@ impl Embedded {
         let mut crews: Vec<Vec<Box<dyn Seat>>> = (0..config.workers.max(1)).map(|_| Vec::new()).collect();
         let ems = ems.as_ref().map(|(listen, ems)| {
             let seed = seed.child("ems", 0);
-            let make = |worker| Ems::new(ems.clone(), worker as u8, seed.child("worker", worker));
-            Running::bind("EMS", *listen, &config, false, make, count_ems, &mut crews)
+            let ems = EmsConfig { workers: config.workers.max(1), ..ems.clone() };
+            let make = |worker, address| {
+                let mut ems = ems.clone();
+                if ems.uri.is_empty() {
+                    ems.uri = ServerUri::coap(address).to_string();
+                }
+                Ems::new(ems, worker as u8, seed.child("worker", worker))
+            };
+            let other = ems.service.manners.uses_other_port();
+            Running::bind("EMS", *listen, &config, other, make, count_ems, &mut crews)
         });
         let ems = ems.transpose()?;
         let bootstrap = bootstrap.as_ref().map(|(listen, bootstrap)| {
@@ -86,7 +94,7 @@ impl Embedded {
             if let Some(ems) = ems.as_ref().filter(|_| bootstrap.ems.is_empty()) {
                 bootstrap.ems = ServerUri::coap(ems.address).to_string();
             }
-            let make = |worker| BootstrapServer::new(bootstrap.clone(), seed.child("worker", worker));
+            let make = |worker, _| BootstrapServer::new(bootstrap.clone(), seed.child("worker", worker));
             let other = bootstrap.service.manners.uses_other_port();
             Running::bind("Bootstrap-Server", *listen, &config, other, make, count_bootstrap, &mut crews)
         });
@@ -198,7 +206,7 @@ impl<C: Default + Send + 'static> Running<C> {
         listen: SocketAddr,
         config: &EmbeddedConfig,
         other_port: bool,
-        make: impl Fn(u64) -> S,
+        make: impl Fn(u64, SocketAddr) -> S,
         count: fn(&S, bool) -> C,
         crews: &mut [Vec<Box<dyn Seat>>],
     ) -> Result<Self, ServersError> {
@@ -231,7 +239,8 @@ impl<C: Default + Send + 'static> Running<C> {
                 }
                 false => None,
             };
-            crew.push(Box::new(Place { server: make(worker as u64), binding, other, published, count }));
+            let server = make(worker as u64, running.address);
+            crew.push(Box::new(Place { server, binding, other, published, count }));
         }
         Ok(running)
     }

@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bootstrap::BootstrapPolicy;
+use super::bootstrap::{BootstrapPolicy, Card};
 use super::firmware::FirmwarePolicy;
 use super::register::RegistrationPolicy;
+use super::report::ReportPolicy;
 use crate::base::Instant;
 use crate::protocol::coap::Params;
 use crate::protocol::lwm2m::{Entry, Path, Value, Version};
@@ -24,6 +25,8 @@ pub struct Config {
     pub registration: RegistrationPolicy,
     /// How they take new firmware and software.
     pub firmware: FirmwarePolicy,
+    /// How they report.
+    pub report: ReportPolicy,
     /// What is in every device's store when it leaves the factory: accounts, /3 and its other objects.
     pub factory: Arc<Vec<Entry>>,
     /// What differs from device to device when it leaves the factory or is fitted; none where nothing does.
@@ -37,6 +40,12 @@ pub trait Provision: fmt::Debug + Send + Sync {
     /// What the device with this number in its fleet holds beyond [`Config::factory`], or instead of it:
     /// resources and resource instances.
     fn own(&self, number: u32) -> Vec<Entry>;
+
+    /// What the device with this number finds in its card slot at `now`. It looks when it is switched on
+    /// and before each Register and Update, so this should be cheap.
+    fn card(&self, _number: u32, _now: Instant) -> Card {
+        Card::Absent
+    }
 }
 
 /// A device whose values follow the time and its own nature.

@@ -8,8 +8,12 @@ use crate::protocol::coap::Stat;
 pub struct Traffic {
     /// Datagrams that came in, whatever they were.
     pub received: u64,
+    /// Their bytes, from the CoAP header on.
+    pub received_bytes: u64,
     /// Datagrams that went out, retransmissions included.
     pub sent: u64,
+    /// Their bytes, from the CoAP header on.
+    pub sent_bytes: u64,
     /// Of `sent`: confirmable messages sent again.
     pub retransmitted: u64,
     /// Of `received`: messages that had come before.
@@ -32,7 +36,9 @@ impl Traffic {
     /// Adds another server's or worker's counts.
     pub fn add(&mut self, other: &Traffic) {
         self.received += other.received;
+        self.received_bytes += other.received_bytes;
         self.sent += other.sent;
+        self.sent_bytes += other.sent_bytes;
         self.retransmitted += other.retransmitted;
         self.duplicates += other.duplicates;
         self.noise += other.noise;
@@ -96,40 +102,5 @@ impl BootstrapCounters {
         self.failed += other.failed;
         self.restarted += other.restarted;
         self.desk.add(&other.desk);
-    }
-}
-
-/// What an EMS did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EmsCounters {
-    /// Registers answered with 2.01.
-    pub registrations: u64,
-    /// Of `registrations`: the device was registered already, and is so anew.
-    pub replaced: u64,
-    /// Updates answered with 2.04.
-    pub updates: u64,
-    /// De-registers answered with 2.02.
-    pub deregistrations: u64,
-    /// Registrations whose lifetime ran out.
-    pub expired: u64,
-    /// Registers answered with an error.
-    pub refused: u64,
-    /// Updates and De-registers for a location nobody has.
-    pub unknown_location: u64,
-    /// Registrations in force.
-    pub registered: u64,
-}
-
-impl EmsCounters {
-    /// Adds another worker's counts.
-    pub fn add(&mut self, other: &EmsCounters) {
-        self.registrations += other.registrations;
-        self.replaced += other.replaced;
-        self.updates += other.updates;
-        self.deregistrations += other.deregistrations;
-        self.expired += other.expired;
-        self.refused += other.refused;
-        self.unknown_location += other.unknown_location;
-        self.registered += other.registered;
     }
 }

@@ -1,7 +1,8 @@
 //! The servers' side of LwM2M: the mirror image of `client`, as sans-IO machines that know many peers.
 //!
 //! [`BootstrapServer`] walks each device through its sequence, one CON at a time; [`Ems`] keeps the
-//! registry. Both stand on the same table of peers, one message layer per peer. The embedded servers
+//! registry, asks devices about themselves as they register, observes them, and tells them what its
+//! campaigns say. Both stand on the same table of peers, one message layer per peer. The embedded servers
 //! and the simulated world give them datagrams and the time; they never open a socket.
 
 mod bootstrap;
@@ -10,9 +11,9 @@ mod desk;
 #[cfg(test)]
 mod desk_tests;
 mod ems;
+mod latency;
 mod pattern;
 mod peers;
-mod registry;
 mod service;
 
 use std::net::{IpAddr, SocketAddr};
@@ -23,9 +24,14 @@ pub use bootstrap::{
     Account, BootstrapConfig, BootstrapServer, Directory, Initiative, PackAnswer, Patience, Plan, RetryTerms,
     Step, WriteLevel,
 };
-pub use counters::{BootstrapCounters, EmsCounters, Traffic};
+pub use counters::{BootstrapCounters, Traffic};
 pub use desk::DeskCounters;
-pub use ems::{Ems, EmsConfig};
+pub use ems::{
+    Action, Ask, Campaign, CampaignCounters, Delivery, Ems, EmsConfig, EmsCounters, Firmware,
+    FirmwareCounters, Interview, InterviewCounters, ObservationCounters, Question, QueueCounters,
+    SendCounters,
+};
+pub use latency::Latencies;
 
 pub use pattern::EndpointPattern;
 pub use service::{Manners, Pace, ParseServiceTimeError, Service, ServiceTime, Share};

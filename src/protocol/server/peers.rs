@@ -17,8 +17,10 @@ pub(super) type Slot = u32;
 pub(super) struct Peer<T> {
     pub address: SocketAddr,
     /// Which of the server's addresses the peer speaks to.
-    local: IpAddr,
+    pub local: IpAddr,
     pub exchange: Exchange,
+    /// Whether it stays though nothing is heard of it: notifications may come, or requests wait for it.
+    pub kept: bool,
     /// When the server itself wants to look at it again.
     pub deadline: Option<Instant>,
     /// When what is under way with it is to be over.
@@ -90,6 +92,7 @@ impl<T: Default> Peers<T> {
         now: Instant,
     ) -> Option<Slot> {
         self.traffic.received += 1;
+        self.traffic.received_bytes += datagram.len() as u64;
         let slot = match self.by_address.get(&from) {
             Some(&slot) => slot,
             None if is_request(datagram, self.params.max_message()) => self.insert(from, to),
@@ -104,12 +107,14 @@ impl<T: Default> Peers<T> {
         Some(slot)
     }
 
+    /// The peer at this address.
+    pub(super) fn find(&self, address: SocketAddr) -> Option<Slot> {
+        self.by_address.get(&address).copied()
+    }
+
     /// The place of a peer the server itself has something to say to; a new one if it is not known.
     pub(super) fn open(&mut self, address: SocketAddr, local: IpAddr) -> Slot {
-        match self.by_address.get(&address) {
-            Some(&slot) => slot,
-            None => self.insert(address, local),
-        }
+        self.find(address).unwrap_or_else(|| self.insert(address, local))
     }
 
     /// What the server knew of the peer that the last datagram's had to make room for, if there was one.
@@ -142,12 +147,15 @@ impl<T: Default> Peers<T> {
             match peer.exchange.poll_output()? {
                 coap::Output::Send(bytes) => {
                     let Leave { twice, other_port } = self.leave;
+                    let length = bytes.len() as u64;
                     let transmit = Transmit { to: peer.address, from: peer.local, other_port, bytes };
                     if twice {
                         self.traffic.sent += 1;
+                        self.traffic.sent_bytes += length;
                         self.out.push_back(transmit.clone());
                     }
                     self.traffic.sent += 1;
+                    self.traffic.sent_bytes += length;
                     self.out.push_back(transmit);
                 }
                 coap::Output::Event(coap::Event::Noise(_)) => self.traffic.noise += 1,
@@ -163,24 +171,27 @@ impl<T: Default> Peers<T> {
     }
 
     /// Arms the peer's timer: its message layer's, or the one that forgets it when nothing has been
-    /// heard for EXCHANGE_LIFETIME (no duplicate can come after that, RFC 7252 §4.8.2).
-    pub(super) fn settle(&mut self, slot: Slot, now: Instant) {
+    /// heard for EXCHANGE_LIFETIME (no duplicate can come after that, RFC 7252 §4.8.2). What the server
+    /// knew of it, if that has come.
+    pub(super) fn settle(&mut self, slot: Slot, now: Instant) -> Option<T> {
         self.leave = Leave::default();
         let lifetime = self.params.exchange_lifetime();
-        let Some(peer) = self.get(slot) else { return };
+        let peer = self.get(slot)?;
         let forget = peer.exchange.last_activity() + lifetime;
         let idle = peer.exchange.is_idle();
         let deadline = earliest(peer.exchange.poll_timeout().map(|(at, _)| at), peer.deadline);
-        if idle && forget <= now {
-            self.remove(slot);
-            return;
+        let kept = peer.kept;
+        if idle && !kept && forget <= now {
+            return self.remove(slot);
         }
         let at = match deadline {
-            Some(at) if idle => at.min(forget),
+            Some(at) if idle && !kept => at.min(forget),
             Some(at) => at,
+            None if kept => Instant::FAR,
             None => forget,
         };
         self.wheel.arm(slot, at);
+        None
     }
 
     pub(super) fn poll_output(&mut self) -> Option<Transmit> {
@@ -202,7 +213,15 @@ impl<T: Default> Peers<T> {
         let rng = self.seed.child("peer", self.seen).rng();
         self.seen += 1;
         let exchange = Exchange::new(self.params.clone(), rng);
-        let peer = Peer { address, local, exchange, deadline: None, session_end: None, app: T::default() };
+        let peer = Peer {
+            address,
+            local,
+            exchange,
+            kept: false,
+            deadline: None,
+            session_end: None,
+            app: T::default(),
+        };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             // A table of more than 2^32 peers does not fit the memory of any machine.
@@ -213,21 +232,24 @@ impl<T: Default> Peers<T> {
         slot
     }
 
-    /// Makes room: the next peer round the table that has nothing under way, or simply the next.
+    /// Makes room: the next peer round the table that has nothing under way and need not be kept, or one
+    /// that has nothing under way, or simply the next.
     fn evict(&mut self) {
         const LOOK_AT: usize = 64;
-        let mut victim = None;
+        let mut victim: Option<(u8, Slot)> = None;
         for _ in 0..self.slots.len().min(LOOK_AT) {
             self.clock_hand = (self.clock_hand + 1) % self.slots.len();
-            if let Some(peer) = &self.slots[self.clock_hand] {
-                victim = Some(self.clock_hand as Slot);
-                if peer.exchange.is_idle() {
-                    break;
-                }
+            let Some(peer) = &self.slots[self.clock_hand] else { continue };
+            let worth = if peer.exchange.is_idle() { u8::from(peer.kept) } else { 2 };
+            if victim.is_none_or(|(least, _)| worth < least) {
+                victim = Some((worth, self.clock_hand as Slot));
+            }
+            if worth == 0 {
+                break;
             }
         }
         let fallback = || self.by_address.values().next().copied();
-        if let Some(slot) = victim.or_else(fallback) {
+        if let Some(slot) = victim.map(|(_, slot)| slot).or_else(fallback) {
             self.traffic.evicted_peers += 1;
             self.evicted = self.remove(slot);
         }

@@ -4,10 +4,15 @@
 //! run it with that one alone.
 
 mod bad_luck;
+mod bootstrapping;
+mod capture;
 mod dry_run;
+mod ems;
 mod hostile;
 mod onboarding;
+mod player;
 mod registration;
+mod ways;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,7 +22,7 @@ use super::{World, WorldConfig};
 use crate::base::{Instant, Seed};
 use crate::faults::LinkFaults;
 use crate::metrics::{Event, FailureKind, MeterState, Stage};
-use crate::protocol::client::{self, BootstrapPolicy, FirmwarePolicy, RegistrationPolicy};
+use crate::protocol::client::{self, BootstrapPolicy, FirmwarePolicy, RegistrationPolicy, ReportPolicy};
 use crate::protocol::coap::{ContentFormat, Params};
 use crate::protocol::lwm2m::{Entry, Path, ServerUri, Value, Version};
 use crate::protocol::server::{
@@ -66,9 +71,13 @@ impl Setup {
         Arc::new(client::Config {
             version: self.version,
             transmission: Arc::new(self.params.clone()),
-            bootstrap: BootstrapPolicy { preferred_format: self.format, ..BootstrapPolicy::default() },
+            bootstrap: BootstrapPolicy {
+                formats: self.format.into_iter().collect(),
+                ..BootstrapPolicy::default()
+            },
             registration: RegistrationPolicy::default(),
             firmware: FirmwarePolicy::default(),
+            report: ReportPolicy::default(),
             provision: None,
             device: None,
             factory: Arc::new(factory),
@@ -88,7 +97,7 @@ impl Setup {
     }
 
     fn ems_config(&self) -> EmsConfig {
-        EmsConfig { transmission: Arc::new(self.params.clone()), max_peers: 100_000, max_endpoints: 100_000 }
+        EmsConfig::new(Arc::new(self.params.clone()))
     }
 
     fn ems(&self) -> Ems {

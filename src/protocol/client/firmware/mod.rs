@@ -171,25 +171,25 @@ impl Client {
         let reset = target == Target::Firmware && resets(&command);
         match (verb, command) {
             (Verb::Package | Verb::Uri, Command::Write(_)) if reset => {
-                self.end(target, Shown { status: Status::Idle, report: Report::Initial }, now);
+                self.end_package(target, Shown { status: Status::Idle, report: Report::Initial }, now);
             }
             (Verb::Package, Command::Write(Entry { value: Value::Opaque(bytes), .. })) => {
                 self.package_written(target, &bytes, now);
             }
             (Verb::Uri, Command::Write(entry)) => self.package_uri_written(target, entry, now),
-            (Verb::Install, _) => self.install(target, now),
+            (Verb::Install, _) => self.install_package(target, now),
             (Verb::Cancel, _) => {
-                self.end(target, Shown { status: Status::Idle, report: Report::Cancelled }, now);
+                self.end_package(target, Shown { status: Status::Idle, report: Report::Cancelled }, now);
             }
-            (Verb::Uninstall, _) => self.uninstall(target, now),
+            (Verb::Uninstall, _) => self.uninstall_package(target, now),
             (Verb::Activate(active), _) => {
-                self.put(target.resource(12), Value::Boolean(active), now);
+                self.put_value(target.resource(12), Value::Boolean(active), now);
                 if !active {
-                    self.put_if_there(target.resource(21), Value::Integer(0), now);
+                    self.put_value_if_there(target.resource(21), Value::Integer(0), now);
                 }
             }
             (Verb::Run(running), _) => {
-                self.put_if_there(target.resource(21), Value::Integer(running.into()), now);
+                self.put_value_if_there(target.resource(21), Value::Integer(running.into()), now);
             }
             // Nothing is to be seen of it, and a package is of the kind its object says.
             (Verb::Purge | Verb::Package, _) | (Verb::Uri, Command::Execute(_)) => {}
@@ -204,7 +204,7 @@ impl Client {
         let mut installation = Installation { target, step: Step::Downloading, fate };
         let shown = installation.received(&check, &self.config.firmware);
         self.packages.get_or_insert_default().installations.push(installation);
-        self.arrived(target, shown, now);
+        self.package_arrived(target, shown, now);
     }
 
     /// A package is to be pulled, "at the next practical opportunity" (/5/0/1).
@@ -216,40 +216,40 @@ impl Client {
             (_, None) => Err(PackageFailure::InvalidUri),
         };
         if target == Target::Firmware {
-            self.put(entry.path, entry.value, now);
+            self.put_value(entry.path, entry.value, now);
         }
         match uri {
-            Err(why) => self.show(target, Shown::failed(why), now),
+            Err(why) => self.show_package(target, Shown::failed(why), now),
             Ok(uri) => {
                 let installation = Installation { target, step: Step::Waiting(uri), fate };
                 self.packages.get_or_insert_default().installations.push(installation);
                 let shown = Shown { status: Status::Downloading, report: Report::Downloading };
-                self.show(target, shown, now);
+                self.show_package(target, shown, now);
                 self.next_download();
             }
         }
     }
 
     /// The package of `target` is here, or of no use.
-    fn arrived(&mut self, target: Target, shown: Shown, now: Instant) {
+    fn package_arrived(&mut self, target: Target, shown: Shown, now: Instant) {
         if shown.is_over() {
-            return self.end(target, shown, now);
+            return self.end_package(target, shown, now);
         }
         let version = self.packages.as_mut().and_then(|packages| packages.of(target)?.version());
         if let Some(version) = version {
             let [name, at] = target.label();
-            self.put_if_there(name, "package".into(), now);
-            self.put_if_there(at, Value::String(version.to_string().into()), now);
+            self.put_value_if_there(name, "package".into(), now);
+            self.put_value_if_there(at, Value::String(version.to_string().into()), now);
         }
-        self.show(target, shown, now);
+        self.show_package(target, shown, now);
         if target == Target::Firmware && self.tree.get(target.resource(14)) == Some(&Value::Boolean(true)) {
             // /5/0/14: it is installed without being asked for.
-            self.install(target, now);
+            self.install_package(target, now);
         }
     }
 
     /// Update or Install.
-    fn install(&mut self, target: Target, now: Instant) {
+    fn install_package(&mut self, target: Target, now: Instant) {
         let put_off = if target == Target::Firmware { self.put_off() } else { None };
         let config = self.config.clone();
         let installation = self.packages.as_mut().and_then(|packages| packages.of(target));
@@ -259,7 +259,7 @@ impl Client {
             None => Some(Shown::failed(PackageFailure::Installation)),
         };
         if let Some(shown) = shown {
-            self.show(target, shown, now);
+            self.show_package(target, shown, now);
         }
     }
 
@@ -277,33 +277,33 @@ impl Client {
         (!critical && !span.is_zero() && self.rng.chance(policy.deferred)).then_some(span)
     }
 
-    fn uninstall(&mut self, target: Target, now: Instant) {
-        self.put(target.resource(12), Value::Boolean(false), now);
-        self.put_if_there(target.resource(21), Value::Integer(0), now);
+    fn uninstall_package(&mut self, target: Target, now: Instant) {
+        self.put_value(target.resource(12), Value::Boolean(false), now);
+        self.put_value_if_there(target.resource(21), Value::Integer(0), now);
         for label in target.label() {
-            self.put_if_there(label, "".into(), now);
+            self.put_value_if_there(label, "".into(), now);
         }
-        self.end(target, Shown { status: Status::Idle, report: Report::Initial }, now);
+        self.end_package(target, Shown { status: Status::Idle, report: Report::Initial }, now);
     }
 
     // ----- showing --------------------------------------------------------------------------------
 
     /// The package of `target` is done with: what there is of it goes, and this is what is left to see.
-    fn end(&mut self, target: Target, shown: Shown, now: Instant) {
+    fn end_package(&mut self, target: Target, shown: Shown, now: Instant) {
         if self.packages.as_ref().is_some_and(|packages| packages.is_fetching(target)) {
             self.close_download(Fate::Abandoned);
         }
         let ended = self.packages.as_mut().and_then(|packages| packages.remove(target));
         if target == Target::Firmware {
             for path in [target.uri(), target.label()[0], target.label()[1]] {
-                self.put_if_there(path, "".into(), now);
+                self.put_value_if_there(path, "".into(), now);
             }
             let version = ended.and_then(|installation| installation.version());
             if let Some(version) = version.filter(|_| shown.status == Status::Installed) {
                 self.restart_with(version, now);
             }
         }
-        self.show(target, shown, now);
+        self.show_package(target, shown, now);
         self.next_download();
         self.forget_packages();
     }
@@ -328,13 +328,13 @@ impl Client {
         self.changed(VERSION, now);
     }
 
-    fn show(&mut self, target: Target, shown: Shown, now: Instant) {
-        self.put(target.state(), Value::Integer(target.state_value(shown.status)), now);
-        self.put(target.result(), Value::Integer(target.result_value(shown.report)), now);
+    fn show_package(&mut self, target: Target, shown: Shown, now: Instant) {
+        self.put_value(target.state(), Value::Integer(target.state_value(shown.status)), now);
+        self.put_value(target.result(), Value::Integer(target.result_value(shown.report)), now);
     }
 
     /// Gives a resource this value; observers are to know if it had another.
-    fn put(&mut self, path: Path, value: Value, now: Instant) {
+    fn put_value(&mut self, path: Path, value: Value, now: Instant) {
         if self.tree.get(path) != Some(&value) {
             self.tree.set(path, value);
             self.changed(path, now);
@@ -342,9 +342,9 @@ impl Client {
     }
 
     /// The same of an optional resource, which not every device has.
-    fn put_if_there(&mut self, path: Path, value: Value, now: Instant) {
+    fn put_value_if_there(&mut self, path: Path, value: Value, now: Instant) {
         if self.tree.get(path).is_some() {
-            self.put(path, value, now);
+            self.put_value(path, value, now);
         }
     }
 
@@ -373,12 +373,12 @@ impl Client {
             if let Some(packages) = &mut self.packages {
                 packages.remove(target);
             }
-            self.show(target, shown, now);
+            self.show_package(target, shown, now);
             self.forget_packages();
         } else if shown.is_over() {
-            self.end(target, shown, now);
+            self.end_package(target, shown, now);
         } else {
-            self.show(target, shown, now);
+            self.show_package(target, shown, now);
         }
     }
 

@@ -125,7 +125,7 @@ impl Client {
     /// The download under way has come to its end, and so has its last request.
     fn download_ended(&mut self, shown: Shown, fate: Fate, now: Instant) {
         if let Some(target) = self.close_download(fate) {
-            self.arrived(target, shown, now);
+            self.package_arrived(target, shown, now);
             self.next_download();
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::base::{Rng, Seed};
 use crate::protocol::client::{
-    BootstrapPolicy, Config, Event, Failure, Output, RegistrationPolicy, RequestKind,
+    BootstrapPolicy, Config, Event, Failure, Output, RegistrationPolicy, ReportPolicy, RequestKind,
 };
 use crate::protocol::coap::{ContentFormat, Exchange, Message, Params};
 use crate::protocol::lwm2m::{Version, package};
@@ -93,6 +93,7 @@ impl Scene {
             bootstrap: BootstrapPolicy::default(),
             registration: RegistrationPolicy::default(),
             firmware: policy,
+            report: ReportPolicy::default(),
             factory: factory(),
             provision: None,
             device: None,

@@ -49,12 +49,14 @@ impl Client {
     }
 
     fn forget(&mut self, server: u16) {
+        self.end_reporting(server);
         self.registrations.retain(|registration| registration.account.short_server_id != server);
     }
 
     /// Sends the De-register.
     pub(super) fn deregister(&mut self, server: u16, now: Instant) {
         let patience = self.config.registration.deregister_timeout;
+        self.void_observations(server);
         let Some(registration) = self.registration(server) else { return };
         registration.deregister(patience, now);
         self.tell(Event::Request { kind: RequestKind::Deregister, fate: Fate::Sent });
@@ -130,6 +132,9 @@ impl Client {
         if let Some(kind) = registration.phase.request() {
             self.tell(Event::Request { kind, fate: Fate::Abandoned });
         }
+        if let Some(reporting) = registration.reporting.take() {
+            self.abandon_reporting(&reporting);
+        }
         while let Some(output) = registration.exchange.poll_output() {
             match output {
                 coap::Output::Send(bytes) => self.out.push_back(Output::Send { link, bytes }),
@@ -146,12 +151,7 @@ impl Client {
         if self.leaving {
             return;
         }
-        if let Some(session) = self.bootstrap.take() {
-            if session.request.is_some() {
-                self.tell(Event::Request { kind: RequestKind::BootstrapRequest, fate: Fate::Abandoned });
-            }
-            self.restore(session.saved);
-        }
+        self.break_off_session();
         self.wake = None;
         self.farewell = None;
         let before = std::mem::take(&mut self.registrations);

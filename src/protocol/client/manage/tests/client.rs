@@ -101,6 +101,7 @@ fn config() -> Config {
         bootstrap: BootstrapPolicy::default(),
         registration: RegistrationPolicy::default(),
         firmware: FirmwarePolicy::default(),
+        report: crate::protocol::client::ReportPolicy::default(),
         factory: Arc::default(),
         provision: None,
         device: None,

@@ -1,11 +1,14 @@
 //! Who is registered: endpoint names, locations and lifetimes (LwM2M Core §6.2).
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
+use super::objects::ObjectList;
 use crate::base::{Instant, Seed, Wheel};
+use crate::protocol::lwm2m::Version;
 
 /// How long after its lifetime a registration is still kept: a device that updates at the last moment,
 /// and whose Update has to be sent again, is not to be thrown out (EXCHANGE_LIFETIME would be generous;
@@ -16,32 +19,61 @@ const GRACE: Duration = Duration::from_secs(45);
 /// worker and 32 for the place.
 const GENERATIONS: u32 = 0xff_ffff;
 
-/// One registration in force.
+/// A registration's place in the registry. It is used again after the registration has ended.
+pub(super) type Place = u32;
+
+/// An endpoint name's place among all that were ever registered, in the order of their first Register.
+pub(super) type Endpoint = u32;
+
+/// One registration in force. About a hundred bytes, whatever the device lists.
 pub(super) struct Registration {
-    /// Whose it is, by its place among the endpoints.
-    endpoint: u32,
+    pub endpoint: Endpoint,
     /// Tells this use of the place from earlier ones.
     generation: u32,
-    lifetime: u32,
+    pub terms: Terms,
+    /// The instance of /1 that is this server's, once it is known.
+    pub account: Option<u16>,
+}
+
+/// What a device said in its Register and the Updates since.
+#[derive(Clone)]
+pub(super) struct Terms {
+    /// Seconds; 0 is for ever (LwM2M 1.2).
+    pub lifetime: u32,
+    pub version: Version,
+    /// Whether it is in queue mode.
+    pub queue: bool,
+    pub objects: Arc<ObjectList>,
+    /// Where it was heard from last.
+    pub address: SocketAddr,
+    /// Which of the server's addresses it spoke to.
+    pub local: IpAddr,
+}
+
+/// A registration just made.
+pub(super) struct Registered {
+    pub place: Place,
+    pub location: String,
+    /// Where the device was before, if it was registered.
+    pub replaced: Option<SocketAddr>,
 }
 
 /// What is known of an endpoint name beyond its present registration.
-struct Endpoint {
+struct Name {
     name: Arc<str>,
     /// Registers accepted in all.
     accepted: u32,
-    current: Option<u32>,
+    current: Option<Place>,
 }
 
 /// All registrations of one server.
 pub(super) struct Registry {
     places: Vec<Option<Registration>>,
     generations: Vec<u32>,
-    free: Vec<u32>,
-    endpoints: Vec<Endpoint>,
-    by_name: FxHashMap<Arc<str>, u32>,
+    free: Vec<Place>,
+    endpoints: Vec<Name>,
+    by_name: FxHashMap<Arc<str>, Endpoint>,
     expiry: Wheel,
-    due: Vec<u32>,
     /// Endpoint names remembered at the most.
     max_endpoints: usize,
     /// Tells the IDs of this registry from those of others behind the same port.
@@ -62,16 +94,14 @@ impl Registry {
             endpoints: Vec::new(),
             by_name: FxHashMap::default(),
             expiry: Wheel::new(Instant::ZERO),
-            due: Vec::new(),
             max_endpoints,
             worker,
             first_generation: seed.rng().next_u64() as u32 & GENERATIONS,
         }
     }
 
-    /// Registers `endpoint`, replacing what it had before. Returns its location ID and whether it
-    /// replaced one; `None` if it has no room for another name.
-    pub(super) fn register(&mut self, endpoint: &str, lifetime: u32, now: Instant) -> Option<(String, bool)> {
+    /// Registers `endpoint`, replacing what it had before. `None` if there is no room for another name.
+    pub(super) fn register(&mut self, endpoint: &str, terms: Terms, now: Instant) -> Option<Registered> {
         let endpoint = match self.by_name.get(endpoint) {
             Some(&known) => known,
             None if self.endpoints.len() >= self.max_endpoints => return None,
@@ -80,49 +110,49 @@ impl Registry {
         let known = &mut self.endpoints[endpoint as usize];
         known.accepted += 1;
         let replaced = known.current.take();
-        if let Some(place) = replaced {
-            self.vacate(place);
-        }
+        let replaced = replaced.and_then(|place| self.vacate(place)).map(|before| before.terms.address);
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push(None);
             self.generations.push(self.first_generation);
-            (self.places.len() - 1) as u32
+            (self.places.len() - 1) as Place
         });
         let generation = self.generations[place as usize];
-        self.places[place as usize] = Some(Registration { endpoint, generation, lifetime });
+        self.places[place as usize] = Some(Registration { endpoint, generation, terms, account: None });
         self.endpoints[endpoint as usize].current = Some(place);
-        self.arm(place, now);
-        Some((self.location_id(place, generation), replaced.is_some()))
+        self.restart(place, now);
+        Some(Registered { place, location: self.location_id(place, generation), replaced })
     }
 
-    /// Restarts the lifetime of the registration at this location, which may change.
-    pub(super) fn update(&mut self, id: &str, lifetime: Option<u32>, now: Instant) -> bool {
-        let Some(place) = self.find(id) else { return false };
-        if let (Some(registration), Some(lifetime)) = (&mut self.places[place as usize], lifetime) {
-            registration.lifetime = lifetime;
-        }
-        self.arm(place, now);
-        true
+    /// The registration at this place.
+    pub(super) fn get(&self, place: Place) -> Option<&Registration> {
+        self.places.get(place as usize)?.as_ref()
     }
 
-    /// Ends the registration at this location.
-    pub(super) fn deregister(&mut self, id: &str) -> bool {
-        let Some(place) = self.find(id) else { return false };
-        self.end(place);
-        true
+    /// The registration at this place, whose lifetime must be [restarted](Self::restart) if it changes.
+    pub(super) fn get_mut(&mut self, place: Place) -> Option<&mut Registration> {
+        self.places.get_mut(place as usize)?.as_mut()
     }
 
-    /// Ends the registrations whose lifetime has run out; how many.
-    pub(super) fn expire(&mut self, now: Instant) -> u64 {
-        let mut due = std::mem::take(&mut self.due);
-        due.clear();
-        self.expiry.expire(now, &mut due);
-        for &place in &due {
-            self.end(place);
-        }
-        let expired = due.len() as u64;
-        self.due = due;
-        expired
+    /// Where the registration of an endpoint is, if it is registered.
+    pub(super) fn current(&self, endpoint: Endpoint) -> Option<Place> {
+        self.endpoints.get(endpoint as usize)?.current
+    }
+
+    /// Endpoints ever registered.
+    pub(super) fn endpoints(&self) -> Endpoint {
+        self.endpoints.len() as Endpoint
+    }
+
+    /// Ends the registration at this place.
+    pub(super) fn end(&mut self, place: Place) -> Option<Registration> {
+        let ended = self.vacate(place)?;
+        self.endpoints[ended.endpoint as usize].current = None;
+        Some(ended)
+    }
+
+    /// Gives out the places of the registrations whose lifetime has run out, to be ended.
+    pub(super) fn expire(&mut self, now: Instant, due: &mut Vec<Place>) {
+        self.expiry.expire(now, due);
     }
 
     pub(super) fn next_expiry(&self) -> Option<Instant> {
@@ -139,7 +169,7 @@ impl Registry {
         self.places.iter().enumerate().filter_map(|(place, registration)| {
             let registration = registration.as_ref()?;
             let id = self.location_id(place as u32, registration.generation);
-            Some((id, &*self.endpoints[registration.endpoint as usize].name, registration.lifetime))
+            Some((id, &*self.endpoints[registration.endpoint as usize].name, registration.terms.lifetime))
         })
     }
 
@@ -148,15 +178,16 @@ impl Registry {
         self.endpoints.iter().map(|endpoint| (&*endpoint.name, endpoint.accepted))
     }
 
-    fn insert(&mut self, name: &str) -> u32 {
+    fn insert(&mut self, name: &str) -> Endpoint {
         let name: Arc<str> = name.into();
-        let endpoint = self.endpoints.len() as u32;
-        self.endpoints.push(Endpoint { name: name.clone(), accepted: 0, current: None });
+        let endpoint = self.endpoints.len() as Endpoint;
+        self.endpoints.push(Name { name: name.clone(), accepted: 0, current: None });
         self.by_name.insert(name, endpoint);
         endpoint
     }
 
-    fn find(&self, id: &str) -> Option<u32> {
+    /// The place of the registration with this location ID.
+    pub(super) fn find(&self, id: &str) -> Option<Place> {
         let number = read_id(id)?;
         let (generation, worker, place) = ((number >> 40) as u32, (number >> 32) as u8, number as u32);
         let registration = self.places.get(place as usize)?.as_ref()?;
@@ -168,29 +199,22 @@ impl Registry {
         format!("{number:x}")
     }
 
-    fn arm(&mut self, place: u32, now: Instant) {
+    /// Restarts the lifetime of the registration at this place.
+    pub(super) fn restart(&mut self, place: Place, now: Instant) {
         let Some(registration) = &self.places[place as usize] else { return };
-        match registration.lifetime {
-            // LwM2M 1.2: zero is for ever.
+        match registration.terms.lifetime {
             0 => self.expiry.disarm(place),
             seconds => self.expiry.arm(place, now + Duration::from_secs(seconds.into()) + GRACE),
         }
     }
 
-    fn end(&mut self, place: u32) {
-        if let Some(registration) = &self.places[place as usize] {
-            self.endpoints[registration.endpoint as usize].current = None;
-        }
-        self.vacate(place);
-    }
-
-    fn vacate(&mut self, place: u32) {
-        if self.places[place as usize].take().is_some() {
-            self.expiry.disarm(place);
-            let generation = &mut self.generations[place as usize];
-            *generation = (*generation + 1) & GENERATIONS;
-            self.free.push(place);
-        }
+    fn vacate(&mut self, place: Place) -> Option<Registration> {
+        let ended = self.places.get_mut(place as usize)?.take()?;
+        self.expiry.disarm(place);
+        let generation = &mut self.generations[place as usize];
+        *generation = (*generation + 1) & GENERATIONS;
+        self.free.push(place);
+        Some(ended)
     }
 }
 
@@ -206,8 +230,18 @@ fn read_id(id: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
+    fn terms() -> Terms {
+        let address = SocketAddr::from(([127, 0, 0, 1], 5683));
+        let objects = Arc::default();
+        Terms { lifetime: 60, version: Version::V1_2, queue: false, objects, address, local: address.ip() }
+    }
+
     fn register(registry: &mut Registry, endpoint: &str) -> String {
-        registry.register(endpoint, 60, Instant::ZERO).expect("there is room").0
+        registry.register(endpoint, terms(), Instant::ZERO).expect("there is room").location
+    }
+
+    fn deregister(registry: &mut Registry, location: &str) -> bool {
+        registry.find(location).and_then(|place| registry.end(place)).is_some()
     }
 
     #[test]
@@ -217,8 +251,8 @@ mod tests {
         let old = register(&mut first, "a");
         let new = register(&mut second, "b");
         assert!(old.len() <= 16 && new.len() <= 16, "{old}, {new}");
-        assert!(!second.update(&old, None, Instant::ZERO) && !second.deregister(&old));
-        assert!(second.update(&new, None, Instant::ZERO) && second.deregister(&new));
+        assert_eq!(second.find(&old), None);
+        assert!(deregister(&mut second, &new) && !deregister(&mut second, &new));
     }
 
     #[test]
@@ -226,8 +260,8 @@ mod tests {
         let [mut first, mut second] = [0, 1].map(|worker| Registry::new(10, worker, Seed(1)));
         let [one, other] = [&mut first, &mut second].map(|registry| register(registry, "a"));
         assert_ne!(one, other);
-        assert!(!second.deregister(&one) && !first.deregister(&other));
-        assert!(first.deregister(&one) && second.deregister(&other));
+        assert!(!deregister(&mut second, &one) && !deregister(&mut first, &other));
+        assert!(deregister(&mut first, &one) && deregister(&mut second, &other));
     }
 
     #[test]
@@ -239,9 +273,9 @@ mod tests {
         });
         let (registry, id) = registry.as_mut().expect("one of endlessly many");
         for alias in [format!("+{id}"), format!("0{id}"), id.to_uppercase(), String::new()] {
-            assert!(!registry.update(&alias, None, Instant::ZERO), "{alias:?}");
+            assert_eq!(registry.find(&alias), None, "{alias:?}");
         }
-        assert!(registry.update(id, None, Instant::ZERO));
+        assert!(registry.find(id).is_some());
     }
 
     #[test]
@@ -249,10 +283,10 @@ mod tests {
         let mut registry = Registry::new(2, 0, Seed(1));
         let first = register(&mut registry, "a");
         register(&mut registry, "b");
-        assert_eq!(registry.register("c", 60, Instant::ZERO), None);
+        assert!(registry.register("c", terms(), Instant::ZERO).is_none());
         // Names that are known may come back, and are still accounted for.
-        assert!(registry.deregister(&first));
-        assert_eq!(registry.register("c", 60, Instant::ZERO), None);
+        assert!(deregister(&mut registry, &first));
+        assert!(registry.register("c", terms(), Instant::ZERO).is_none());
         register(&mut registry, "a");
         assert_eq!(registry.accepted().collect::<Vec<_>>(), [("a", 2), ("b", 1)]);
     }
