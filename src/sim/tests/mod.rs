@@ -6,6 +6,7 @@
 mod bad_luck;
 mod bootstrapping;
 mod capture;
+mod devices;
 mod dry_run;
 mod ems;
 mod hostile;
