@@ -11,8 +11,8 @@ use super::fitted::{Cards, Fitting};
 use super::resolved::{Mode, PortRange, Scenario, ServerChoice};
 use crate::base::{Clock, Seed};
 use crate::fleet::{FleetConfig, Load};
-use crate::meter;
-use crate::protocol::client::{self, Backoff, BootstrapPolicy, encode_card};
+use crate::meter::{self, MeterDevice, ObjectSet};
+use crate::protocol::client::{self, Backoff, BootstrapPolicy, Device, encode_card};
 use crate::protocol::lwm2m::{Entry, Path, ServerUri, Value};
 use crate::transport::{Gate, LocalAddresses};
 
@@ -54,9 +54,12 @@ impl Scenario {
         self
     }
 
-    /// What all meters share, given where their servers are.
+    /// What all meters share, given where their servers are; their clocks stand at a fixed date.
     pub fn client_config(&self, places: impl Into<Places>) -> client::Config {
-        let places = places.into();
+        self.client_with(places.into(), MeterDevice::default())
+    }
+
+    fn client_with(&self, places: Places, device: MeterDevice) -> client::Config {
         let bootstrap = &self.bootstrap;
         client::Config {
             version: self.fleet.lwm2m,
@@ -75,8 +78,10 @@ impl Scenario {
             },
             registration: self.fleet.registration.clone(),
             report: self.report.clone(),
+            firmware: self.firmware.policy(),
             provision: Fitting::of(&self.fitted, self.cards(&places)),
-            device: None,
+            // The values of the minimal objects are as they are stored.
+            device: (self.fleet.objects != ObjectSet::Minimal).then(|| Arc::new(device) as Arc<dyn Device>),
             factory: self.factory(&places),
         }
     }
@@ -84,8 +89,8 @@ impl Scenario {
     /// What every meter holds when it leaves the factory.
     fn factory(&self, places: &Places) -> Arc<Vec<Entry>> {
         let uri = places.bootstrap.as_ref().map(ServerUri::to_string);
-        let mut entries =
-            meter::factory(uri.as_deref().unwrap_or_default(), self.fleet.hold_off.duration()).to_vec();
+        let (hold_off, objects) = (self.fleet.hold_off.duration(), self.fleet.objects);
+        let mut entries = meter::factory(uri.as_deref().unwrap_or_default(), hold_off, objects).to_vec();
         if uri.is_none() {
             entries.retain(|entry| entry.path.ids()[0] != 0);
         } else if let Some(timeout) = self.bootstrap.account_timeout {
@@ -126,9 +131,11 @@ impl Scenario {
         let seed: Seed = self.run.seed;
         let mut targets = targets;
         targets.extend(self.fitted.addresses(self.fleet.meters));
+        let epoch = i64::try_from(clock.origin_unix().as_secs()).unwrap_or(i64::MAX);
+        let device = MeterDevice { epoch, ..MeterDevice::default() };
         FleetConfig {
             plan: self.plan(),
-            client: Arc::new(self.client_config(places)),
+            client: Arc::new(self.client_with(places.into(), device)),
             seed,
             clock,
             gate: self.gate(),

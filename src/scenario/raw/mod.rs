@@ -25,6 +25,7 @@ pub(super) struct Raw {
     pub fleet: RawFleet,
     pub bootstrap: RawBootstrap,
     pub report: RawReport,
+    pub firmware: RawFirmware,
     pub arrivals: RawArrivals,
     pub run: RawRun,
     pub servers: RawServers,
@@ -41,6 +42,7 @@ pub(super) struct RawFleet {
     pub lwm2m: Option<String>,
     pub lifetime: Option<Span>,
     pub hold_off: Option<Span>,
+    pub objects: Option<String>,
     pub behaviour: Option<String>,
     pub update: Option<String>,
     pub update_with_objects: Option<bool>,
@@ -101,6 +103,33 @@ pub(super) struct RawSend {
     pub every: Option<Span>,
     pub jitter: Option<Span>,
     pub paths: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawFirmware {
+    pub install_time: Option<Span>,
+    pub reboots: Option<bool>,
+    pub verified: Option<bool>,
+    pub capacity: Option<i64>,
+    pub resumes: Option<i64>,
+    pub resume_wait: Option<Span>,
+    pub deferred: Option<Percent>,
+    pub defer_time: Option<Span>,
+    pub failures: RawFailures,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawFailures {
+    pub not_enough_flash: Option<Percent>,
+    pub out_of_memory: Option<Percent>,
+    pub connection_lost: Option<Percent>,
+    pub integrity: Option<Percent>,
+    pub unsupported_type: Option<Percent>,
+    pub invalid_uri: Option<Percent>,
+    pub installation: Option<Percent>,
+    pub unsupported_protocol: Option<Percent>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]

@@ -40,8 +40,10 @@ pub(super) fn fleet(raw: &RawFleet) -> Result<Fleet, Fault> {
     };
     let lifetime = seconds("fleet.lifetime", raw.lifetime, "300s", SECOND..=YEAR)?;
     let hold_off = seconds("fleet.hold_off", raw.hold_off, "0s", NONE..=DAY)?;
+    let objects = raw.objects.as_deref().unwrap_or("minimal");
+    let objects = parsed("fleet.objects", objects, "try \"minimal\"")?;
     let registration = registration(raw, lwm2m)?;
-    Ok(Fleet { meters, endpoint, lwm2m, lifetime, hold_off, registration })
+    Ok(Fleet { meters, endpoint, lwm2m, lifetime, hold_off, objects, registration })
 }
 
 fn registration(raw: &RawFleet, lwm2m: Version) -> Result<RegistrationPolicy, Fault> {

@@ -6,6 +6,7 @@ mod accounts;
 mod bootstrap;
 mod bootstrap_server;
 mod ems_server;
+mod firmware;
 mod fleet;
 mod report;
 mod run;
@@ -30,6 +31,7 @@ pub(super) fn resolve(raw: &Raw, file: &str, cores: u32) -> Result<Scenario, Fau
     let fleet = fleet::fleet(&raw.fleet)?;
     let bootstrap = bootstrap::bootstrap(&raw.bootstrap, &fleet)?;
     let report = report::report(&raw.report, fleet.lwm2m)?;
+    let firmware = firmware::firmware(&raw.firmware)?;
     let arrivals = run::arrivals(&raw.arrivals, fleet.meters)?;
     let coap = run::coap(&raw.coap)?;
     let run = run::run(&raw.run, &fleet, &coap, cores)?;
@@ -45,6 +47,7 @@ pub(super) fn resolve(raw: &Raw, file: &str, cores: u32) -> Result<Scenario, Fau
         fleet,
         bootstrap,
         report,
+        firmware,
         arrivals,
         run,
         servers,

@@ -1,6 +1,7 @@
 //! A scenario with every value in place and in its range.
 
 mod bootstrap;
+mod firmware;
 mod servers;
 
 use std::net::{IpAddr, SocketAddr};
@@ -10,6 +11,7 @@ use crate::base::{Percent, Seed, Span};
 use crate::fleet::arrivals::ArrivalsConfig;
 use crate::fleet::endpoint::EndpointTemplate;
 use crate::fleet::plan::{Addressing, Plan, PlanConfig};
+use crate::meter::ObjectSet;
 use crate::protocol::client::{RegistrationPolicy, ReportPolicy};
 use crate::protocol::coap;
 use crate::protocol::lwm2m::{Host, ServerUri, Version};
@@ -19,6 +21,7 @@ use crate::protocol::server::PackAnswer;
 use super::fitted::Fitted;
 
 pub use bootstrap::{Bootstrap, CardTerms, Mode};
+pub use firmware::Firmware;
 pub use servers::{
     Account, BootstrapServer, BootstrapTerms, Embedded, EmsCampaign, EmsServer, Manners, PlanFor,
     ServerChoice, Servers, Service,
@@ -41,6 +44,8 @@ pub struct Scenario {
     pub bootstrap: Bootstrap,
     /// What they tell servers that observe them, and by themselves.
     pub report: ReportPolicy,
+    /// How they take new firmware and software.
+    pub firmware: Firmware,
     /// When they start.
     pub arrivals: ArrivalsConfig,
     /// How the run goes.
@@ -71,6 +76,8 @@ pub struct Fleet {
     pub lifetime: Span,
     /// How long a meter waits between power-on and Bootstrap-Request (/0/x/11). Whole seconds, 0 s to 1 d.
     pub hold_off: Span,
+    /// The objects they have besides those of their servers.
+    pub objects: ObjectSet,
     /// How they register.
     pub registration: RegistrationPolicy,
 }

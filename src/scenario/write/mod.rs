@@ -4,14 +4,14 @@ mod servers;
 
 use crate::base::Span;
 use crate::fleet::arrivals::{Pace, Process};
-use crate::protocol::client::{NoFinish, Refusal, RegistrationPolicy, ReportPolicy};
+use crate::protocol::client::{NoFinish, PackageFailure, Refusal, RegistrationPolicy, ReportPolicy};
 
 use super::raw::{
-    Raw, RawArrivals, RawBootstrap, RawCard, RawCoap, RawFleet, RawLocal, RawNoFinish, RawReport, RawRetry,
-    RawRun, RawSend,
+    Raw, RawArrivals, RawBootstrap, RawCard, RawCoap, RawFailures, RawFirmware, RawFleet, RawLocal,
+    RawNoFinish, RawReport, RawRetry, RawRun, RawSend,
 };
 use super::resolve::{CONFIRM, FORMATS, MODES, SEND_FORMATS};
-use super::resolved::{Bootstrap, CardTerms, Fleet, Goal, Scenario};
+use super::resolved::{Bootstrap, CardTerms, Firmware, Fleet, Goal, Scenario};
 
 impl Scenario {
     /// The scenario with every value spelled out; loading it gives the same scenario, on any machine that has
@@ -30,6 +30,7 @@ fn raw(scenario: &Scenario) -> Raw {
         fleet,
         bootstrap,
         report,
+        firmware,
         arrivals,
         run,
         servers,
@@ -50,6 +51,7 @@ fn raw(scenario: &Scenario) -> Raw {
         fleet: raw_fleet(fleet),
         bootstrap: raw_bootstrap(bootstrap),
         report: raw_report(report),
+        firmware: raw_firmware(firmware),
         arrivals: RawArrivals { rate, over, process: Some(process(arrivals.process).to_owned()) },
         run: RawRun {
             hold: Some(run.hold),
@@ -118,6 +120,7 @@ fn raw_fleet(fleet: &Fleet) -> RawFleet {
         lwm2m: Some(fleet.version().to_owned()),
         lifetime: Some(fleet.lifetime),
         hold_off: Some(fleet.hold_off),
+        objects: Some(fleet.objects.to_string()),
         behaviour: Some(behaviour.to_string()),
         update: update.map(|timing| timing.to_string()),
         update_with_objects: Some(*update_with_objects),
@@ -185,6 +188,43 @@ fn raw_report(report: &ReportPolicy) -> RawReport {
             paths: Some(send.paths.iter().map(ToString::to_string).collect()),
         }),
         send_format: Some(name(&SEND_FORMATS, *send_format)),
+    }
+}
+
+fn raw_firmware(firmware: &Firmware) -> RawFirmware {
+    let Firmware {
+        install_time,
+        reboots,
+        verified,
+        capacity,
+        resumes,
+        resume_wait,
+        deferred,
+        defer_time,
+        failures,
+    } = firmware;
+    let share = |failure: PackageFailure| {
+        failures.iter().find(|(known, _)| *known == failure).map(|(_, share)| *share)
+    };
+    RawFirmware {
+        install_time: Some(*install_time),
+        reboots: Some(*reboots),
+        verified: Some(*verified),
+        capacity: Some((*capacity).into()),
+        resumes: Some((*resumes).into()),
+        resume_wait: Some(*resume_wait),
+        deferred: Some(*deferred),
+        defer_time: Some(*defer_time),
+        failures: RawFailures {
+            not_enough_flash: share(PackageFailure::NotEnoughFlash),
+            out_of_memory: share(PackageFailure::OutOfMemory),
+            connection_lost: share(PackageFailure::ConnectionLost),
+            integrity: share(PackageFailure::Integrity),
+            unsupported_type: share(PackageFailure::UnsupportedType),
+            invalid_uri: share(PackageFailure::InvalidUri),
+            installation: share(PackageFailure::Installation),
+            unsupported_protocol: share(PackageFailure::UnsupportedProtocol),
+        },
     }
 }
 
