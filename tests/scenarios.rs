@@ -169,6 +169,22 @@ fn managed_meters_are_asked_and_told() {
     let ok: Vec<u64> = campaigns.iter().map(|campaign| campaign.ok).collect();
     assert!(ok[0] >= 20 && ok[1] == 5 && ok[2] == 2 && ok[3] == 1, "{campaigns:?}");
     assert_eq!(outcome.bootstrap.requests, 11, "one was sent back");
+    assert!(outcome.ems.sends.accepted >= 20, "{outcome:?}");
+}
+
+#[test]
+fn a_firmware_wave_ends_well_or_badly_for_every_meter() {
+    let (mut scenario, outcome) = run("firmware-wave");
+    let [pushed, pulled] = &outcome.ems.campaigns[..] else { panic!("{outcome:?}") };
+    for campaign in [pushed, pulled] {
+        assert_eq!((campaign.firmware.begun, campaign.firmware.gave_up), (5, 0), "{campaign:?}");
+    }
+    scenario.firmware.failures.clear();
+    let outcome = dry_run(in_small(&scenario));
+    let succeeded: u64 = outcome.ems.campaigns.iter().map(|campaign| campaign.firmware.succeeded).sum();
+    assert_eq!(succeeded, 10, "{outcome:?}");
+    let packages = outcome.ems.campaigns.iter().map(|campaign| campaign.firmware.begun);
+    assert_eq!(packages.sum::<u64>(), 10);
 }
 
 #[test]

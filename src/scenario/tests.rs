@@ -45,6 +45,7 @@ fn every_shipped_scenario_loads() {
         "client-initiated",
         "external",
         "factory",
+        "firmware-wave",
         "hundred-thousand",
         "management",
         "misbehaving-servers",
@@ -71,6 +72,15 @@ account_timeout = "60s"
 card = { file = "cards/{index}.bin", exchanged_at = "10s" }
 [report]
 send = { every = "1m", paths = ["/10243/0"] }
+[firmware.failures]
+not_enough_flash = "1%"
+out_of_memory = "1%"
+connection_lost = "1%"
+integrity = "1%"
+unsupported_type = "1%"
+invalid_uri = "1%"
+installation = "1.1%"
+unsupported_protocol = "1%"
 [[servers.account]]
 priority = 1
 delay = "1s"
@@ -332,6 +342,8 @@ fn mistakes_name_file_line_key_value_and_remedy() {
             "servers = { ems = \"coap://[::1]\", ems_server = { campaign = [{ action = \"reboot\" }] } }",
             "is for an embedded EMS, and there is none",
         ),
+        ("fleet.objects = \"all\"", "is no set of objects; known are \"minimal\""),
+        ("firmware.failures = { integrity = \"60%\", installation = \"50%\" }", "make 110.0% of the updates"),
         ("report.send = {}", "must name what is sent"),
         ("fleet.lwm2m = \"1.0\"\nreport.send = { paths = [\"/3\"] }", "came with LwM2M 1.1"),
         ("coap.ack_random_factor = 0.5", "must be between 1.0 and 10.0"),

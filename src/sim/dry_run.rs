@@ -14,6 +14,7 @@ use crate::faults::LinkFaults;
 use crate::fleet::plan::Plan;
 use crate::metrics::{Event, FailureKind, Stage, States};
 use crate::protocol::client;
+use crate::protocol::lwm2m::ServerUri;
 use crate::protocol::server::{
     BootstrapConfig, BootstrapCounters, BootstrapServer, Ems, EmsConfig, EmsCounters,
 };
@@ -80,6 +81,10 @@ pub fn dry_run(config: DryRunConfig) -> DryRun {
     )));
     let servers: Vec<SocketAddr> = (0..).map(ems_address).take(config.ems.len()).collect();
     for ((number, address), ems) in (0..).zip(&servers).zip(config.ems) {
+        let mut ems = ems;
+        if ems.uri.is_empty() {
+            ems.uri = ServerUri::coap(*address).to_string();
+        }
         let ems = Some(Ems::new(ems, 0, seed.child("ems", number)));
         if *address == World::EMS {
             world.set_ems(ems);

@@ -1,7 +1,8 @@
 //! What the meters do, in words: only where it is not the usual.
 
 use crate::base::Span;
-use crate::base::text::counted;
+use crate::base::text::{counted, figure};
+use crate::meter::{ObjectSet, device_objects};
 use crate::protocol::client::{Behaviour, NoFinish, Refusal, RegistrationPolicy};
 use crate::scenario::{Bootstrap, CardTerms, Mode, Scenario};
 
@@ -11,6 +12,23 @@ pub(super) fn lines(scenario: &Scenario) -> Vec<(&'static str, String)> {
     let registration = registration(&scenario.fleet.registration);
     if !registration.is_empty() {
         lines.push(("behaviour", registration.join(", ")));
+    }
+    if scenario.fleet.objects != ObjectSet::Minimal {
+        let objects = device_objects(scenario.fleet.objects);
+        let mut objects: Vec<u16> = objects.iter().map(|entry| entry.path.ids()[0]).collect();
+        objects.dedup();
+        let list: Vec<_> = objects.iter().map(|object| format!("/{object}")).collect();
+        lines.push(("objects", format!("{}: {}", scenario.fleet.objects, list.join(", "))));
+    }
+    lines.extend(scenario.report.send.as_ref().map(|send| {
+        let paths: Vec<_> = send.paths.iter().map(ToString::to_string).collect();
+        let rate = f64::from(scenario.fleet.meters) / (send.every + send.jitter / 2).as_secs_f64();
+        ("sends", format!("{} every {}: {} sends/s", paths.join(", "), Span(send.every), figure(rate)))
+    }));
+    let failures = &scenario.firmware.failures;
+    if !failures.is_empty() {
+        let share: f64 = failures.iter().map(|(_, share)| share.percent()).sum();
+        lines.push(("firmware", format!("{share}% of the updates come to a bad end")));
     }
     let way = way(&scenario.bootstrap);
     if !way.is_empty() {

@@ -11,7 +11,7 @@ use crate::base::{Percent, Seed, Span};
 use crate::fleet::arrivals::ArrivalsConfig;
 use crate::fleet::endpoint::EndpointTemplate;
 use crate::fleet::plan::{Addressing, Plan, PlanConfig};
-use crate::meter::ObjectSet;
+use crate::meter::{ObjectSet, device_objects};
 use crate::protocol::client::{RegistrationPolicy, ReportPolicy};
 use crate::protocol::coap;
 use crate::protocol::lwm2m::{Host, ServerUri, Version};
@@ -244,7 +244,20 @@ impl Scenario {
             (_, true, PackAnswer::Pack) => 1,
             (_, pack, _) => u32::from(pack) + 1 + self.plan_of(&server.terms, &[]).round_trips() as u32,
         };
-        bootstrap + server.terms.accounts.len() as u32
+        bootstrap + server.terms.accounts.len() as u32 + self.questions()
+    }
+
+    /// What embedded EMSs ask a meter that registers, as far as it has the objects.
+    fn questions(&self) -> u32 {
+        let questions = self.servers.ems_server.interview.questions();
+        if questions.is_empty() {
+            return 0;
+        }
+        let objects = device_objects(self.fleet.objects);
+        // /1 is there with any account.
+        let has = |object: u16| object == 1 || objects.iter().any(|entry| entry.path.ids()[0] == object);
+        let asked = questions.iter().filter(|question| has(question.path.ids()[0])).count();
+        (asked * self.servers.embedded_accounts().count()) as u32
     }
 
     /// Updates a second of one meter, at all its servers; `None` if an external Bootstrap-Server decides.
