@@ -119,7 +119,7 @@ fn packets(plan: &Plan) -> String {
         Some(rate) => format!("{}/s of Updates later", figure(rate)),
         None => "Updates as the lifetime says".to_owned(),
     };
-    format!("{arriving} ({} round trips each, without loss), {updates}", plan.round_trips())
+    format!("{arriving} ({} each, without loss), {updates}", counted(plan.round_trips(), "round trip"))
 }
 
 /// Width of the first column, and of both.

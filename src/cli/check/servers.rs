@@ -19,7 +19,7 @@ pub(super) fn lines(scenario: &Scenario) -> Vec<(&'static str, String)> {
         lines.extend(terms(&server.terms).map(|words| ("", words)));
         if !server.plans.is_empty() {
             let plans = counted(server.plans.len() as u64, "plan");
-            lines.push(("", format!("{plans} of their own for some endpoints")));
+            lines.push(("", format!("and {plans} for other endpoints, which come first")));
         }
         lines.extend(server.initiative.map(|initiative| {
             let (after, rate) = (Span(initiative.after), initiative.rate);
