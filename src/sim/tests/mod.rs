@@ -9,6 +9,7 @@ mod capture;
 mod dry_run;
 mod ems;
 mod hostile;
+mod oma;
 mod onboarding;
 mod player;
 mod registration;
