@@ -367,11 +367,9 @@ fn int_236_read_composite_partial_presence() {
 
 #[test]
 fn int_237_read_on_object_without_specifying_content_type() {
-    for (version, choice) in ALL.into_iter().zip([
-        ContentFormat::TLV,
-        ContentFormat::SENML_CBOR,
-        ContentFormat::SENML_CBOR,
-    ]) {
+    for (version, choice) in
+        ALL.into_iter().zip([ContentFormat::TLV, ContentFormat::SENML_CBOR, ContentFormat::SENML_CBOR])
+    {
         let mut rig = Rig::registered(version);
         for path in ["/1", "/3"] {
             let answer = rig.read_message(path, None);
@@ -387,7 +385,7 @@ fn int_241_executable_resource_rebooting_the_device() {
         let mut rig = Rig::registered(version);
         assert_eq!(rig.execute("/3/0/4"), Code::CHANGED);
         let register = rig.expect_register();
-        assert_eq!(register.query("ep"), Some("urn:dev:os:meter-0000000"));
+        assert_eq!(register.query("ep"), Some(ENDPOINT));
         assert_eq!(rig.payload("/3/0/0", ContentFormat::TEXT), b"bootstorm");
     }
 }
@@ -435,9 +433,9 @@ const RESOURCES: &str = "</3/0/0>,</3/0/1>,</3/0/2>,</3/0/3>,</3/0/4>,</3/0/5>,<
 /// The links of `head` and of the resources of /3/0, `more` of which say more than usual.
 fn listing(head: &[&str], more: &[&str]) -> Vec<String> {
     let named = |link: &str| link.split(';').next().unwrap_or_default().to_owned();
-    let resources = RESOURCES.split(',').map(|link| {
-        more.iter().find(|other| named(other) == named(link)).copied().unwrap_or(link)
-    });
+    let resources = RESOURCES
+        .split(',')
+        .map(|link| more.iter().find(|other| named(other) == named(link)).copied().unwrap_or(link));
     head.iter().copied().chain(resources).map(str::to_owned).collect()
 }
 

@@ -6,9 +6,10 @@
 //! plays by hand: each is one exchange layer and nothing else, so that what a case says goes over the wire
 //! as it says it.
 
+mod bootstrap;
 mod management;
 mod partner;
-
+mod registration;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::protocol::content::{self, Patch};
 use crate::protocol::lwm2m::{Entry, Path, Value, Version};
 use partner::Partner;
 
+const ENDPOINT: &str = "urn:dev:os:meter-0000000";
 /// What the server calls the registration: its location is `/rd/7`.
 const LOCATION: [&str; 2] = ["rd", "7"];
 /// /1/0/1 of the meter.
@@ -51,7 +53,7 @@ impl Rig {
         config.factory = Arc::new(store);
         change(&mut config);
         let mut world = setup.deserted();
-        world.add_meter(Arc::new(config), "urn:dev:os:meter-0000000", Instant::ZERO);
+        world.add_meter(Arc::new(config), ENDPOINT, Instant::ZERO);
         Rig { world, server: Partner::new(World::EMS), bootstrap: Partner::new(World::BOOTSTRAP) }
     }
 
@@ -107,6 +109,83 @@ impl Rig {
     fn expect_lifetime(&mut self, seconds: i64) {
         let update = self.expect_update();
         assert_eq!(update.query("lt"), Some(seconds.to_string().as_str()), "{update:?}");
+    }
+
+    /// The meter asks the Bootstrap-Server, now; the server takes it on.
+    fn expect_bootstrap_request(&mut self) -> Message {
+        self.expect_bootstrap_request_within(SOON)
+    }
+
+    /// The same within `patience`.
+    fn expect_bootstrap_request_within(&mut self, patience: Duration) -> Message {
+        let request = self.serve_bootstrap(patience, Message::response(Code::CHANGED));
+        assert_eq!(request.code(), Code::POST);
+        assert!(request.path_is(&["bs"]), "{request:?}");
+        assert_eq!(request.query("ep"), Some(ENDPOINT));
+        request
+    }
+
+    /// The Bootstrap-Server hears something that `answer` is for; what it was.
+    fn serve_bootstrap(&mut self, patience: Duration, answer: Message) -> Message {
+        assert!(self.until(patience, |rig| !rig.bootstrap.heard.is_empty()), "the meter bootstraps");
+        let heard = self.bootstrap.heard.remove(0);
+        let message = heard.message.clone();
+        self.bootstrap.answer(heard, answer, self.world.now());
+        self.wait(Duration::ZERO);
+        message
+    }
+
+    /// The answer to a command of the Bootstrap-Server.
+    fn command(&mut self, command: Message) -> Message {
+        let handle = self.bootstrap.exchange.request(command, self.world.now());
+        self.until(SOON, |rig| rig.bootstrap.answered(handle));
+        self.bootstrap.take_answer(handle).expect("the meter answers")
+    }
+
+    /// Bootstrap-Write of what `entries` has at and below `path`.
+    fn bootstrap_write(&mut self, path: &str, format: ContentFormat, entries: &[Entry]) -> Code {
+        let own: Vec<Entry> =
+            entries.iter().filter(|entry| entry.path.starts_with(&at(path))).cloned().collect();
+        let payload = content::encode(format, at(path), &own).expect("values that suit the path");
+        let command = request(Code::PUT, path).with_content_format(format).with_payload(payload);
+        self.command(command).code()
+    }
+
+    /// Bootstrap-Discover of everything.
+    fn bootstrap_discover(&mut self) -> Vec<String> {
+        let answer = self.command(request(Code::GET, "/").with_accept(ContentFormat::LINK));
+        assert_eq!((answer.code(), answer.content_format()), (Code::CONTENT, Some(ContentFormat::LINK)));
+        let links = str::from_utf8(answer.payload()).expect("link-format is text");
+        links.split(',').map(str::to_owned).collect()
+    }
+
+    /// Bootstrap-Read of `path`, in SenML CBOR.
+    fn bootstrap_read(&mut self, path: &str) -> Message {
+        self.command(request(Code::GET, path).with_accept(ContentFormat::SENML_CBOR))
+    }
+
+    fn bootstrap_delete(&mut self, path: &str) -> Code {
+        self.command(request(Code::DELETE, path)).code()
+    }
+
+    /// Bootstrap-Finish.
+    fn finish(&mut self) -> Code {
+        self.command(request(Code::POST, "/bs")).code()
+    }
+
+    /// Hands out an account of the server, and sees the meter registered.
+    fn bootstrap_in_full(&mut self) -> Message {
+        for object in ["/0", "/1"] {
+            assert_eq!(self.bootstrap_write(object, ContentFormat::TLV, &handed_out()), Code::CHANGED);
+        }
+        assert_eq!(self.finish(), Code::CHANGED);
+        self.expect_register()
+    }
+
+    /// Nothing comes for the server or the Bootstrap-Server for this long.
+    fn expect_silence(&mut self, time: Duration) {
+        let spoken = self.until(time, |rig| !rig.server.heard.is_empty() || !rig.bootstrap.heard.is_empty());
+        assert!(!spoken, "{:?} {:?}", self.server.heard, self.bootstrap.heard);
     }
 
     // ----- what the server asks --------------------------------------------------------------------
@@ -301,15 +380,23 @@ fn bootstrap_account() -> Vec<Entry> {
 
 /// That and the server's account (configuration 3 of the specification, without security).
 fn account() -> Vec<Entry> {
-    let mut entries = vec![
+    [security_object(), bootstrap_account(), server_object()].concat()
+}
+
+/// /0/0 of [`account`].
+fn security_object() -> Vec<Entry> {
+    vec![
         entry("/0/0/0", "coap://127.0.0.1:5683"),
         boolean("/0/0/1", false),
         integer("/0/0/2", 3),
         integer("/0/0/10", 1),
-    ];
-    entries.extend(bootstrap_account());
-    entries.extend(server_object());
-    entries
+    ]
+}
+
+/// What a Bootstrap-Server hands out (configuration 1 of the specification, without security).
+fn handed_out() -> Vec<Entry> {
+    let mandatory = server_object().into_iter().filter(|entry| matches!(entry.path.ids()[2], 0 | 1 | 6 | 7));
+    security_object().into_iter().chain(mandatory).collect()
 }
 
 /// /1/0 of [`account`].
@@ -322,7 +409,6 @@ fn server_object() -> Vec<Entry> {
         integer("/1/0/5", 86_400),
         boolean("/1/0/6", false),
         entry("/1/0/7", "U"),
-        boolean("/1/0/23", false),
     ]
 }
 
