@@ -10,6 +10,7 @@ mod bootstrap;
 mod management;
 mod partner;
 mod registration;
+mod reporting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -358,13 +359,7 @@ fn boolean(path: &str, value: bool) -> Entry {
     Entry::new(at(path), Value::Boolean(value))
 }
 
-/// The value at `path`.
-fn get(entries: &[Entry], path: &str) -> Option<Value> {
-    let path = at(path);
-    entries.iter().find(|entry| entry.path == path).map(|entry| entry.value.clone())
-}
-
-/// Whether all of `expected` is there.
+/// All of `expected` is there.
 fn holds(entries: &[Entry], expected: &[Entry]) {
     for wanted in expected {
         let found = entries.iter().find(|entry| entry.path == wanted.path);
