@@ -4,24 +4,12 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::protocol::client::{Card, Provision, encode_card};
-use crate::protocol::server::{BootstrapConfig, BootstrapServer, Directory, Plan, Step};
 
-const LATER: [Version; 2] = [Version::V1_1, Version::V1_2];
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A meter that has nothing but the account of the Bootstrap-Server.
 fn bare(version: Version) -> Rig {
     Rig::new(version, [bootstrap_account(), device()].concat())
-}
-
-/// The same, with a Bootstrap-Server of ours whose plan is changed a little, and the server its accounts are of.
-fn with_our_server(rig: &mut Rig, change: impl FnOnce(&mut Plan)) {
-    let setup = Setup::default();
-    let config = setup.bootstrap_config();
-    let mut plan = Plan::new(config.directory.by_pattern[0].1.accounts[0].clone());
-    change(&mut plan);
-    let config = BootstrapConfig { directory: Directory::of(plan), ..config };
-    rig.world.set_bootstrap_server(Some(BootstrapServer::new(config, Seed(1))));
 }
 
 /// What the meter holds at `path`.
@@ -232,20 +220,6 @@ fn int_8_bootstrap_read() {
 }
 
 #[test]
-fn int_8_bootstrap_read_by_our_server() {
-    for version in LATER {
-        let mut rig = bare(version);
-        with_our_server(&mut rig, |plan| {
-            let finish = plan.sequence.len() - 1;
-            plan.sequence.splice(finish..finish, [Step::Read(at("/1")), Step::Read(at("/2"))]);
-        });
-        rig.expect_register();
-        let counters = rig.world.bootstrap_server().expect("it is there").counters();
-        assert_eq!((counters.reads, counters.finished, counters.failed), (2, 1, 0));
-    }
-}
-
-#[test]
 fn int_9_bootstrap_and_configuration_consistency() {
     for version in LATER {
         let mut rig = bare(version);
@@ -257,18 +231,6 @@ fn int_9_bootstrap_and_configuration_consistency() {
         // The session goes on, and what is missing can be written.
         rig.bootstrap_in_full();
     }
-}
-
-#[test]
-fn int_9_bootstrap_and_configuration_consistency_of_our_server() {
-    let mut rig = bare(Version::V1_1);
-    with_our_server(&mut rig, |plan| {
-        plan.sequence.retain(|step| *step != Step::WriteSecurity);
-    });
-    rig.wait(SOON);
-    let counters = rig.world.bootstrap_server().expect("it is there").counters();
-    assert_eq!((counters.requests, counters.finished, counters.failed), (1, 0, 1));
-    assert!(rig.server.heard.is_empty());
 }
 
 #[test]
@@ -296,14 +258,4 @@ fn int_12_bootstrap_via_bootstrap_pack_request() {
         rig.expect_bootstrap_request();
         rig.bootstrap_in_full();
     }
-}
-
-#[test]
-fn int_12_bootstrap_via_bootstrap_pack_request_from_our_server() {
-    let store = [bootstrap_account(), device()].concat();
-    let mut rig = Rig::with(Version::V1_2, store, |config| config.bootstrap.pack = true);
-    with_our_server(&mut rig, |_| {});
-    rig.expect_register();
-    let counters = rig.world.bootstrap_server().expect("it is there").counters();
-    assert_eq!((counters.packs, counters.requests, counters.writes), (1, 0, 0));
 }

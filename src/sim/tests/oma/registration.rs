@@ -3,9 +3,6 @@
 use super::*;
 use crate::metrics::{Event, NoiseKind};
 
-const LATER: [Version; 2] = [Version::V1_1, Version::V1_2];
-const ALL: [Version; 3] = [Version::V1_0, Version::V1_1, Version::V1_2];
-
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
@@ -52,18 +49,6 @@ fn int_101_initial_registration() {
 }
 
 #[test]
-fn int_101_initial_registration_with_our_server() {
-    for version in ALL {
-        let mut rig = with_policy(version, |_| {});
-        rig.world.set_ems(Some(Setup::default().ems()));
-        rig.wait(SOON);
-        let counters = rig.world.ems().expect("it is there").counters();
-        assert_eq!((counters.registrations, counters.registered, counters.refused), (1, 1, 0));
-        assert_eq!(rig.world.count(MeterState::Registered), 1);
-    }
-}
-
-#[test]
 fn int_102_registration_update() {
     for version in ALL {
         let mut rig = Rig::registered(version);
@@ -89,18 +74,6 @@ fn int_103_deregistration() {
         rig.wait(seconds(4));
         rig.expect_register();
     }
-}
-
-#[test]
-fn int_103_deregistration_at_our_server() {
-    let mut rig = with_policy(Version::V1_1, |_| {});
-    rig.world.set_ems(Some(Setup::default().ems()));
-    rig.wait(SOON);
-    rig.world.shutdown();
-    rig.wait(SOON);
-    let counters = rig.world.ems().expect("it is there").counters();
-    assert_eq!((counters.deregistrations, counters.registered), (1, 0));
-    assert_eq!(rig.world.count(MeterState::Deregistered), 1);
 }
 
 #[test]
@@ -133,29 +106,9 @@ fn int_105_discarded_register_update() {
 }
 
 #[test]
-fn int_105_discarded_register_update_by_our_server() {
-    let mut store = [account(), device()].concat();
-    store.iter_mut().filter(|entry| entry.path == at("/1/0/1")).for_each(|entry| {
-        entry.value = Value::Integer(60);
-    });
-    let mut rig = Rig::new(Version::V1_1, store);
-    rig.world.set_ems(Some(Setup::default().ems()));
-    rig.wait(SOON);
-    // It has forgotten everything.
-    rig.world.set_ems(Some(Setup { seed: 2, ..Setup::default() }.ems()));
-    rig.wait(seconds(60));
-    let counters = rig.world.ems().expect("it is there").counters();
-    assert_eq!((counters.unknown_location, counters.registrations, counters.registered), (1, 1, 1));
-}
-
-#[test]
 fn int_107_extending_the_lifetime_of_a_registration() {
     for version in ALL {
-        let mut store = [account(), device()].concat();
-        store.iter_mut().filter(|entry| entry.path == at("/1/0/1")).for_each(|entry| {
-            entry.value = Value::Integer(60);
-        });
-        let mut rig = Rig::new(version, store);
+        let mut rig = Rig::new(version, with_lifetime(60));
         assert_eq!(rig.expect_register().query("lt"), Some("60"));
         set_lifetime(&mut rig, 120);
         assert_eq!(rig.value("/1/0/1"), Value::Integer(120));

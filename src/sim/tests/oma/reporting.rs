@@ -5,10 +5,6 @@ use crate::metrics::{Event, RequestFate, RequestKind, Stage};
 use crate::protocol::client::{Confirm, Device, SendPlan};
 use crate::protocol::coap::Handle;
 
-const LATER: [Version; 2] = [Version::V1_1, Version::V1_2];
-const ALL: [Version; 3] = [Version::V1_0, Version::V1_1, Version::V1_2];
-const SENML: [ContentFormat; 2] = [ContentFormat::SENML_JSON, ContentFormat::SENML_CBOR];
-
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
@@ -183,7 +179,7 @@ fn composite_held() -> [Entry; 3] {
 
 #[test]
 fn int_304_observe_composite_operation() {
-    for (version, format) in LATER.into_iter().flat_map(|version| SENML.map(|format| (version, format))) {
+    for (version, format) in in_senml() {
         let mut rig = minimal(version, |_| {});
         assert_eq!(rig.attach("/1/0/1?pmin=30&pmax=45"), Code::CHANGED);
         let (handle, answer) = rig.observe(composite(format, &COMPOSITE));
@@ -198,7 +194,7 @@ fn int_304_observe_composite_operation() {
 
 #[test]
 fn int_305_cancel_observation_composite_operation() {
-    for (version, format) in LATER.into_iter().flat_map(|version| SENML.map(|format| (version, format))) {
+    for (version, format) in in_senml() {
         let mut rig = minimal(version, |_| {});
         assert_eq!(rig.attach("/1/0/1?pmin=30&pmax=45"), Code::CHANGED);
         let (handle, _) = rig.observe(composite(format, &COMPOSITE));
@@ -237,7 +233,7 @@ fn create(rig: &mut Rig, instance: u16, profile: &[Entry]) {
 
 #[test]
 fn int_308_observe_composite_and_creating_object_instance() {
-    for (version, format) in LATER.into_iter().flat_map(|version| SENML.map(|format| (version, format))) {
+    for (version, format) in in_senml() {
         let mut rig = without_profiles(version);
         let first = profile(0, ["aa", "bb", "cc", "dd"]);
         create(&mut rig, 0, &first);
@@ -257,7 +253,7 @@ fn int_308_observe_composite_and_creating_object_instance() {
 
 #[test]
 fn int_309_observe_composite_and_deleting_object_instance() {
-    for (version, format) in LATER.into_iter().flat_map(|version| SENML.map(|format| (version, format))) {
+    for (version, format) in in_senml() {
         let mut rig = without_profiles(version);
         let (first, second) = (profile(0, ["aa", "bb", "cc", "dd"]), profile(1, ["11", "22", "33", "44"]));
         create(&mut rig, 0, &first);
@@ -280,7 +276,7 @@ fn int_309_observe_composite_and_deleting_object_instance() {
 
 #[test]
 fn int_310_observe_composite_and_modification_of_parameter_values() {
-    for (version, format) in LATER.into_iter().flat_map(|version| SENML.map(|format| (version, format))) {
+    for (version, format) in in_senml() {
         let mut rig = Rig::registered(version);
         let (handle, answer) = rig.observe(composite(format, &["/1/0/3", "/3/0"]));
         let values = composite_values(&answer, format);
@@ -323,7 +319,7 @@ impl Rig {
 
 #[test]
 fn int_306_send_operation() {
-    for (version, format) in LATER.into_iter().flat_map(|version| SENML.map(|format| (version, format))) {
+    for (version, format) in in_senml() {
         // /4 is not there, and not among what was registered.
         let mut rig = sending(version, format, &["/3/0", "/4/0/2"]);
         for _ in 0..3 {
@@ -339,7 +335,7 @@ fn int_306_send_operation() {
 
 #[test]
 fn int_307_muting_send() {
-    for (version, format) in LATER.into_iter().flat_map(|version| SENML.map(|format| (version, format))) {
+    for (version, format) in in_senml() {
         let mut rig = sending(version, format, &["/3/0/0"]);
         rig.expect_send(format, seconds(60));
         assert_eq!(rig.put("/1/0/23", ContentFormat::TEXT, "1"), Code::CHANGED);
@@ -351,7 +347,7 @@ fn int_307_muting_send() {
 
 #[test]
 fn int_311_send_command() {
-    for (version, format) in LATER.into_iter().flat_map(|version| SENML.map(|format| (version, format))) {
+    for (version, format) in in_senml() {
         let mut rig = sending(version, format, &["/1/0/1", "/3/0/11/0"]);
         let sent = rig.expect_send(format, seconds(60));
         assert_eq!(sent, [integer("/1/0/1", LIFETIME), integer("/3/0/11/0", 0)]);
