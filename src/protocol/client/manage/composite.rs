@@ -26,8 +26,8 @@ pub(in crate::protocol::client) fn read(
 /// The values at and below any of `paths` that are there and that the server may read, each once, in path
 /// order. The root stands for every object that servers may see.
 pub(in crate::protocol::client) fn values(view: &View<'_>, asker: Asker, paths: &[Path]) -> Vec<Entry> {
-    let whole = paths.contains(&Path::ROOT);
-    let objects = view.tree.objects().filter(|_| whole).filter_map(|object| Path::ROOT.child(object));
+    let whole = paths.contains(&Path::ROOT).then(|| view.tree.objects());
+    let objects = whole.into_iter().flatten().filter_map(|object| Path::ROOT.child(object));
     let permitted = paths.iter().copied().chain(objects).filter(|path| !target::is_hidden(*path));
     let mut entries: Vec<Entry> =
         permitted.filter_map(|path| read::values(view, asker, path).ok()).flatten().collect();
