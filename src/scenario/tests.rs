@@ -396,6 +396,58 @@ fn mistakes_on_the_command_line_name_the_option() {
 }
 
 #[test]
+fn each_meter_has_the_card_of_its_file() {
+    use crate::base::Instant;
+    use crate::protocol::client::{Card, encode_card};
+    use crate::protocol::lwm2m::{Entry, Path, Value};
+
+    let text = "bootstrap = { mode = \"smartcard\", card = { file = \"cards/{index}.bin\" } }";
+    let scenario = good(text, &["fleet.meters=2"]);
+    assert_eq!(scenario.card_files(), ["cards/0.bin", "cards/1.bin"]);
+    let card = |id: u16| encode_card(&[Entry::new(Path::resource(1, 0, 0), Value::Integer(id.into()))]);
+    let [first, second] = [101, 102].map(|id| card(id).expect("a plain value"));
+    let bad = scenario.clone().carded(vec![first.clone(), vec![0, 1, 0]]);
+    let said = bad.expect_err("no card").to_string();
+    assert!(said.starts_with("cards/1.bin: is no card: the card ends in the middle"), "{said}");
+    let found = |scenario: Scenario, meter: u32, second: u64| {
+        let provision = scenario.client_config(Places::default()).provision.expect("cards");
+        provision.card(meter, Instant::ZERO + Duration::from_secs(second))
+    };
+    let carded = scenario.carded(vec![first.clone(), second.clone()]).expect("two cards");
+    assert_eq!(found(carded.clone(), 0, 0), Card::Present(first.into()));
+    assert_eq!(found(carded.clone(), 1, 0), Card::Present(second.clone().into()));
+    let mut exchanged = carded.clone();
+    exchanged.bootstrap.card.exchanged_at = Some(Span::from_secs(9));
+    assert_eq!(found(exchanged.clone(), 1, 8), Card::Present(second.clone().into()));
+    assert_ne!(found(exchanged, 1, 9), Card::Present(second.into()));
+    let mut missing = carded;
+    missing.bootstrap.card.missing = "100%".parse().expect("a share");
+    assert_eq!(found(missing, 0, 0), Card::Absent);
+    // What a card holds is shown nowhere.
+    let made = good("bootstrap.mode = \"smartcard\"", &[]).client_config(Places::default());
+    assert!(format!("{:?}", made.provision).contains("Cards(1 of "), "{:?}", made.provision);
+}
+
+#[test]
+fn shares_of_cards_are_drawn_from_the_seed() {
+    use crate::base::Instant;
+    use crate::protocol::client::Card;
+
+    let text = "bootstrap = { mode = \"smartcard\", card = { missing = \"20%\", unreadable = \"30%\" } }";
+    let scenario = good(text, &["fleet.meters=10000"]);
+    let cards = |scenario: &Scenario| -> Vec<Card> {
+        let provision = scenario.client_config(Places::default()).provision.expect("cards");
+        (0..10_000).map(|meter| provision.card(meter, Instant::ZERO)).collect()
+    };
+    let drawn = cards(&scenario);
+    let count = |wanted: &Card| drawn.iter().filter(|card| *card == wanted).count();
+    assert!((1_800..2_200).contains(&count(&Card::Absent)), "{}", count(&Card::Absent));
+    assert!((2_800..3_200).contains(&count(&Card::Unreadable)), "{}", count(&Card::Unreadable));
+    assert_eq!(drawn, cards(&scenario));
+    assert_ne!(drawn, cards(&good(text, &["fleet.meters=10000", "run.seed=2"])));
+}
+
+#[test]
 fn remote_servers_need_permission_and_addresses_for_all() {
     let text = "allow_remote = true\nfleet.meters = 100\nservers.bootstrap = \"coap://192.0.2.1\"\n";
     assert!(good(text, &[]).servers.bootstrap.uri().is_some_and(|uri| !uri.is_loopback()));
