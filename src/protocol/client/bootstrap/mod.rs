@@ -191,7 +191,7 @@ impl Client {
         if let Some(kind) = session.request {
             self.tell(Event::Request { kind, fate: Fate::Abandoned });
         }
-        self.tree = session.saved;
+        self.restore(session.saved);
         true
     }
 
@@ -305,6 +305,7 @@ impl Client {
             return;
         }
         self.end_registrations();
+        self.abandon_packages();
         self.break_off_session();
         self.wake = None;
         self.purge = None;
