@@ -198,19 +198,6 @@ impl Client {
         }
     }
 
-    /// Whether there is something to tell `server` by now: what a device that sleeps wakes up for. A look
-    /// at a measured value that turns out to be news is not foreseen.
-    pub fn wants_to_report(&self, server: u16, now: Instant) -> bool {
-        let Some(registration) = self.registered(server) else { return false };
-        let Some(reporting) = &registration.reporting else { return false };
-        let told = |observation: &Observation| {
-            self.periods(server, observation).is_due(observation.told_at, observation.news, now)
-        };
-        !reporting.stored.is_empty()
-            || (reporting.sending.is_none() && reporting.planned <= now)
-            || reporting.observations.iter().any(told)
-    }
-
     /// What is at or below `path` has changed, came or went: whoever observes it is to know.
     pub(super) fn changed(&mut self, path: Path, _now: Instant) {
         for registration in &mut self.registrations {

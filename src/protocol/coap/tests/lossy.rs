@@ -75,7 +75,7 @@ proptest! {
         // Each Confirmable one ends exactly once.
         let outcome = |wanted: Handle| {
             let mut outcomes = pair.events.iter().filter_map(|(_, _, event)| match event {
-                Event::Notified { handle, outcome } if *handle == wanted => Some(*outcome),
+                Event::Notified { handle, outcome, .. } if *handle == wanted => Some(*outcome),
                 _ => None,
             });
             (outcomes.next(), outcomes.next())

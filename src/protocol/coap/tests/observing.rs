@@ -48,7 +48,7 @@ fn told(pair: &Pair) -> Vec<(u32, usize, bool)> {
 /// How the notifications of `B` ended.
 fn outcomes(pair: &Pair) -> Vec<(Handle, Notified)> {
     let outcome = |(_, end, event): &(Instant, usize, Event)| match event {
-        Event::Notified { handle, outcome } if *end == B => Some((*handle, *outcome)),
+        Event::Notified { handle, outcome, .. } if *end == B => Some((*handle, *outcome)),
         _ => None,
     };
     pair.events.iter().filter_map(outcome).collect()
