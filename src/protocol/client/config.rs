@@ -27,11 +27,12 @@ pub struct Config {
     pub firmware: FirmwarePolicy,
     /// How they report.
     pub report: ReportPolicy,
-    /// What is in every device's store when it leaves the factory: accounts, /3 and its other objects.
+    /// What is in every device's store when it leaves the factory: accounts, /3 and its other objects. Its clock
+    /// (/3/0/13) goes: what is here is what it shows at [`Instant::ZERO`].
     pub factory: Arc<Vec<Entry>>,
     /// What differs from device to device when it leaves the factory or is fitted; none where nothing does.
     pub provision: Option<Arc<dyn Provision>>,
-    /// The device behind the objects; none where every value is as it was stored.
+    /// The device behind the objects; none where every value is as it was stored, but for the clock.
     pub device: Option<Arc<dyn Device>>,
 }
 
