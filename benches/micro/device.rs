@@ -8,8 +8,8 @@ use bootstorm::base::{Instant, Seed};
 use bootstorm::protocol::client::{
     BootstrapPolicy, Client, Config, Device, FirmwarePolicy, Link, Output, RegistrationPolicy, ReportPolicy,
 };
-use bootstorm::protocol::coap::{ContentFormat, Message, Params};
-use bootstorm::protocol::content::{formats_of_values, listing};
+use bootstorm::protocol::coap::{Message, Params};
+use bootstorm::protocol::content::{listed, listing};
 use bootstorm::protocol::lwm2m::{Entry, Path, Tree, Value, Version};
 use divan::{Bencher, black_box};
 
@@ -159,6 +159,5 @@ fn look_at_an_observed_value(bencher: Bencher) {
 #[divan::bench]
 fn list_a_rich_device(bencher: Bencher) {
     let tree = Tree::new(Arc::new(store()));
-    let formats: Vec<ContentFormat> = formats_of_values(Version::V1_2).to_vec();
-    bencher.bench(|| listing::registration(black_box(&tree), Version::V1_2, &formats));
+    bencher.bench(|| listing::registration(black_box(&tree), Version::V1_2, listed(Version::V1_2)));
 }
