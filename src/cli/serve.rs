@@ -66,15 +66,12 @@ pub(super) fn serve(args: ServeArgs) -> Result<(), RunError> {
 }
 
 fn uris(scenario: &Scenario, servers: &Embedded) -> String {
-    let shown = |address: Option<SocketAddr>| {
-        address.map(|address| ServerUri::coap(address).to_string()).unwrap_or_default()
-    };
-    let mut text = format!(
-        "bootstrap {}\nems       {}\n",
-        shown(servers.bootstrap_address()),
-        shown(servers.ems_address()),
-    );
-    if let Some(uri) = scenario.servers.ems.uri() {
+    let shown = |address: SocketAddr| ServerUri::coap(address).to_string();
+    let mut text = format!("bootstrap {}\n", servers.bootstrap_address().map(shown).unwrap_or_default());
+    for address in servers.ems_addresses() {
+        text.push_str(&format!("ems       {}\n", shown(address)));
+    }
+    for uri in scenario.servers.accounts.iter().filter_map(|account| account.server.uri()) {
         text.push_str(&format!("the Bootstrap-Server hands out {uri}\n"));
     }
     text

@@ -16,7 +16,7 @@ pub struct BootstrapCounts {
     pub udp: UdpCounters,
 }
 
-/// What the EMS counted.
+/// What the EMSs counted, all together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EmsCounts {
     /// Registers accepted, by endpoint name; only when it has stopped.
@@ -34,7 +34,7 @@ pub struct EmsCounts {
 pub struct ServerCounts {
     /// The Bootstrap-Server.
     pub bootstrap: Option<BootstrapCounts>,
-    /// The EMS.
+    /// The EMSs, all together.
     pub ems: Option<EmsCounts>,
     /// Processor time of all their threads.
     pub cpu: Duration,

@@ -10,6 +10,7 @@ mod devices;
 mod dry_run;
 mod ems;
 mod hostile;
+mod oma;
 mod onboarding;
 mod player;
 mod registration;
