@@ -13,7 +13,7 @@ use crate::protocol::lwm2m::{Entry, Path, Tree, Value};
 pub(in crate::protocol::client) struct View<'a> {
     /// What is stored.
     pub tree: &'a Tree,
-    /// What measures; none where every value but that of the clock is as it was stored.
+    /// What measures; none where every value but a clock that was set is as it was stored.
     pub device: Option<&'a dyn Device>,
     /// The device's own constant random number.
     pub nature: u64,
@@ -37,21 +37,23 @@ impl<'a> View<'a> {
     }
 
     fn present(&self, path: Path, stored: &'a Value) -> Cow<'a, Value> {
-        let device = self.device.filter(|_| !self.tree.is_own(path));
-        if let Some(measured) = device.and_then(|device| device.value(path, self.nature, self.now)) {
-            return Cow::Owned(measured);
-        }
+        let own = self.tree.is_own(path);
         match *stored {
-            Value::Time(start) if path == CLOCK => {
-                Cow::Owned(Value::Time(start.saturating_add(run(self.now))))
+            Value::Time(start) if own && path == CLOCK => {
+                return Cow::Owned(Value::Time(start.saturating_add(run(self.now))));
             }
-            _ => Cow::Borrowed(stored),
+            _ => {}
+        }
+        let device = self.device.filter(|_| !own);
+        match device.and_then(|device| device.value(path, self.nature, self.now)) {
+            Some(measured) => Cow::Owned(measured),
+            None => Cow::Borrowed(stored),
         }
     }
 }
 
-/// /3/0/13, Current Time: a clock, which goes on from what it was set to. What is stored of it is what it
-/// showed, or would have shown, at [`Instant::ZERO`], so that one that was never set takes nothing.
+/// /3/0/13, Current Time: a clock, which goes on from what it was set to. A device's own value of it is what
+/// it would have shown at [`Instant::ZERO`], so that one that was never set takes nothing.
 const CLOCK: Path = Path::resource(3, 0, 13);
 
 /// What to store so that `entry`, which is given at `now`, is seen from now on.
