@@ -4,6 +4,8 @@
 mod coap;
 #[path = "micro/content.rs"]
 mod content;
+#[path = "micro/device.rs"]
+mod device;
 #[path = "micro/recorder.rs"]
 mod recorder;
 #[path = "micro/wheel.rs"]

@@ -155,6 +155,8 @@ fn failure(failure: client::Failure, unreachable: Unreachable) -> FailureKind {
         Failure::NoFinish => FailureKind::BootstrapNoFinish,
         Failure::Inconsistent => FailureKind::BootstrapInconsistent,
         Failure::PackInvalid => FailureKind::PackInvalid,
+        Failure::SendMuted => FailureKind::SendMuted,
+        Failure::SendEmpty => FailureKind::SendEmpty,
         Failure::CardUnreadable => FailureKind::CardUnreadable,
         Failure::CardInconsistent => FailureKind::CardInconsistent,
         Failure::NoAccount => FailureKind::BootstrapNoAccount,

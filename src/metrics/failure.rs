@@ -58,6 +58,10 @@ pub enum FailureKind {
     SendReset,
     /// The Send was answered with this code.
     SendRefused(u8),
+    /// A planned Send was left out, as the EMS had muted it (/1/x/23).
+    SendMuted,
+    /// A planned Send was left out, as there was nothing of it that could be sent.
+    SendEmpty,
     /// No answer to the download of a package.
     DownloadTimeout,
     /// The download of a package was answered with a Reset.
@@ -110,6 +114,8 @@ impl FailureKind {
             FailureKind::SendTimeout => ("send-timeout", None),
             FailureKind::SendReset => ("send-reset", None),
             FailureKind::SendRefused(code) => ("send-refused", Some(code)),
+            FailureKind::SendMuted => ("send-muted", None),
+            FailureKind::SendEmpty => ("send-empty", None),
             FailureKind::DownloadTimeout => ("download-timeout", None),
             FailureKind::DownloadReset => ("download-reset", None),
             FailureKind::DownloadRefused(code) => ("download-refused", Some(code)),

@@ -385,8 +385,8 @@ impl Client {
                     self.server_request_failed(server, handle, why, now);
                 }
             }
-            (coap::Event::Notified { handle, outcome }, Link::Server(server)) => {
-                self.notified(server, handle, outcome);
+            (coap::Event::Notified { handle, token, outcome }, Link::Server(server)) => {
+                self.notified(server, handle, token, outcome);
             }
             // Where packages are, nobody has anything to ask of a device.
             (coap::Event::Request(received), Link::Package) => {

@@ -31,14 +31,14 @@ pub struct Config {
     pub factory: Arc<Vec<Entry>>,
     /// What differs from device to device when it leaves the factory or is fitted; none where nothing does.
     pub provision: Option<Arc<dyn Provision>>,
-    /// The device behind the objects; none where every value is as it was stored.
+    /// The device behind the objects; none where every value is as it was stored, but for a clock that was set.
     pub device: Option<Arc<dyn Device>>,
 }
 
 /// What an operator fits a single device with, out of band.
 pub trait Provision: fmt::Debug + Send + Sync {
     /// What the device with this number in its fleet holds beyond [`Config::factory`], or instead of it:
-    /// resources and resource instances.
+    /// resources and resource instances. A clock (/3/0/13) goes on from what it shows at [`Instant::ZERO`].
     fn own(&self, number: u32) -> Vec<Entry>;
 
     /// What the device with this number finds in its card slot at `now`. It looks when it is switched on

@@ -186,6 +186,10 @@ pub enum Failure {
     Inconsistent,
     /// A Bootstrap-Pack could not be read, or its accounts do not fit together.
     PackInvalid,
+    /// A Send of the plan was left out: the server has muted it (/1/x/23).
+    SendMuted,
+    /// A Send of the plan was left out: there was nothing of it that could be sent.
+    SendEmpty,
     /// The smartcard does not answer.
     CardUnreadable,
     /// What the smartcard holds cannot be read, or makes no account.

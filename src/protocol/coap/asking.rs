@@ -191,9 +191,9 @@ impl Exchange {
         };
         if let Some(at) = self.requests.iter().position(meant) {
             let request = &mut self.requests[at];
-            if matches!(request.purpose, Purpose::Notify(_)) {
+            if let Purpose::Notify(token) = request.purpose {
                 let handle = self.remove_request(at).handle;
-                self.notified(handle, Notified::Acknowledged);
+                self.notified(handle, token, Notified::Acknowledged);
             } else if let Some(flight) = request.flight_mut() {
                 if flight.acknowledged {
                     return self.stat(Stat::Duplicate);

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::codec::Malformed;
-use super::header::Code;
+use super::header::{Code, Token};
 use super::message::Message;
 use crate::base::Instant;
 
@@ -94,6 +94,8 @@ pub enum Event {
     Notified {
         /// Which notification.
         handle: Handle,
+        /// The token of its observation.
+        token: Token,
         /// How.
         outcome: Notified,
     },

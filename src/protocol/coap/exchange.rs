@@ -148,7 +148,7 @@ impl Exchange {
     }
 
     /// Nothing under way: a peer that may be forgotten once [`Params::exchange_lifetime`] has passed
-    /// since [`Exchange::last_activity`], unless [it is observed](Exchange::has_observations).
+    /// since [`Exchange::last_activity`], unless [it is observed](Exchange::observations).
     pub fn is_idle(&self) -> bool {
         self.outputs.is_empty()
             && self.requests.is_empty()

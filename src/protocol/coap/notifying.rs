@@ -35,7 +35,7 @@ impl Exchange {
             let waiting = &mut self.requests[waiting];
             let old = std::mem::replace(&mut waiting.handle, handle);
             waiting.stage = Stage::Queued(notification);
-            self.notified(old, Notified::Superseded);
+            self.notified(old, token, Notified::Superseded);
         } else if confirmable || self.notification_in_flight(token) {
             self.enqueue(Outgoing {
                 handle,
@@ -132,7 +132,7 @@ impl Exchange {
         }
         self.last_activity = now;
         self.send(datagram);
-        self.notified(superseded, Notified::Superseded);
+        self.notified(superseded, token, Notified::Superseded);
         true
     }
 
@@ -144,14 +144,14 @@ impl Exchange {
             Failure::Abandoned => Notified::Abandoned,
             Failure::Timeout | Failure::Blockwise(_) => Notified::TimedOut,
         };
-        self.notified(handle, outcome);
+        self.notified(handle, token, outcome);
         if outcome == Notified::Abandoned {
             return;
         }
         self.forget_observer(token);
         if let Some(waiting) = self.waiting_notification(token) {
             let handle = self.remove_request(waiting).handle;
-            self.notified(handle, outcome);
+            self.notified(handle, token, outcome);
         }
     }
 
@@ -160,12 +160,12 @@ impl Exchange {
         let Some(relations) = &mut self.relations else { return false };
         let Some((handle, token)) = relations.take_unconfirmed(mid, now) else { return false };
         self.forget_observer(token);
-        self.notified(handle, Notified::Reset);
+        self.notified(handle, token, Notified::Reset);
         true
     }
 
-    pub(super) fn notified(&mut self, handle: Handle, outcome: Notified) {
-        self.event(Event::Notified { handle, outcome });
+    pub(super) fn notified(&mut self, handle: Handle, token: Token, outcome: Notified) {
+        self.event(Event::Notified { handle, token, outcome });
     }
 
     /// Whether a notification with this token waits for its acknowledgement.

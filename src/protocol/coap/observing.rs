@@ -63,15 +63,10 @@ impl Exchange {
         self.abandon(handle);
     }
 
-    /// Observations that stand.
+    /// Observations that stand. While there are any, notifications may come though the exchange [is
+    /// idle](Exchange::is_idle), and forgetting it would have them reset.
     pub fn observations(&self) -> usize {
         self.relations.as_ref().map_or(0, |relations| relations.watched.len())
-    }
-
-    /// Whether any observation stands: then notifications may come though the exchange [is
-    /// idle](Exchange::is_idle), and forgetting it would have them reset.
-    pub fn has_observations(&self) -> bool {
-        self.observations() > 0
     }
 
     /// The observation with this token.

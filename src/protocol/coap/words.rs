@@ -208,6 +208,7 @@ fn code_name(code: Code) -> Option<&'static str> {
         Code::METHOD_NOT_ALLOWED => "Method Not Allowed",
         Code::NOT_ACCEPTABLE => "Not Acceptable",
         Code::REQUEST_ENTITY_INCOMPLETE => "Request Entity Incomplete",
+        Code::CONFLICT => "Conflict",
         Code::PRECONDITION_FAILED => "Precondition Failed",
         Code::REQUEST_ENTITY_TOO_LARGE => "Request Entity Too Large",
         Code::UNSUPPORTED_CONTENT_FORMAT => "Unsupported Content-Format",

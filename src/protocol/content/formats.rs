@@ -9,7 +9,7 @@ use crate::protocol::lwm2m::Version;
 /// LwM2M Core TS, "Data Formats": 1.0 has TLV and OMA's JSON; 1.1 text, opaque, link and a choice of
 /// the others, of which this has all; 1.2 adds LwM2M CBOR and SenML-ETCH, and no version after 1.0 may
 /// have OMA's JSON.
-pub fn supported(version: Version) -> &'static [ContentFormat] {
+fn supported(version: Version) -> &'static [ContentFormat] {
     match version {
         Version::V1_0 => &[
             ContentFormat::TEXT,
@@ -42,7 +42,7 @@ pub fn supported(version: Version) -> &'static [ContentFormat] {
     }
 }
 
-/// The [`supported`] formats that [`encode`](super::encode) and [`decode`](super::decode) are for.
+/// The formats of this version that [`encode`](super::encode) and [`decode`](super::decode) are for.
 pub fn formats_of_values(version: Version) -> &'static [ContentFormat] {
     let all = supported(version);
     &all[..all.iter().position(|&format| format == ContentFormat::LINK).unwrap_or(all.len())]

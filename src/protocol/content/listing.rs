@@ -1,6 +1,8 @@
 //! The two lists a client makes of what it holds: for its registration, and for a
 //! Bootstrap-Server's Discover.
 
+use std::fmt::Write as _;
+
 use super::link::Writer;
 use crate::protocol::coap::ContentFormat;
 use crate::protocol::lwm2m::{Path, Tree, Value, Version, objects};
@@ -22,8 +24,13 @@ pub fn registration(tree: &Tree, version: Version, formats: &[ContentFormat]) ->
         [] => {}
         [only] => drop(list.number("ct", only.0.into())),
         several => {
-            let numbers: Vec<String> = several.iter().map(|format| format.0.to_string()).collect();
-            list.attribute("ct", &numbers.join(" "));
+            let mut numbers = String::with_capacity(6 * several.len());
+            for (at, format) in several.iter().enumerate() {
+                let separator = if at == 0 { "" } else { " " };
+                // Writing to a string cannot fail.
+                let _ = write!(numbers, "{separator}{}", format.0);
+            }
+            list.attribute("ct", &numbers);
         }
     }
     for object in tree.objects().filter(|object| !HIDDEN.contains(object)) {

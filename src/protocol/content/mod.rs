@@ -40,7 +40,7 @@ use senml::Form;
 pub use composite::{Patch, decode_patch, decode_paths, encode_patch, encode_paths};
 pub use create::{Creation, decode_create};
 pub use error::Error;
-pub use formats::{formats_of_values, listed, supported, supports};
+pub use formats::{formats_of_values, listed, supports};
 pub use timed::{Timed, decode_timed, encode_timed};
 
 /// Writes `entries`: full paths of resources or resource instances, each at or below `base`, which

@@ -227,11 +227,6 @@ impl AttributeChange {
             hqmax: self.hqmax.unwrap_or(to.hqmax),
         }
     }
-
-    /// Whether it changes nothing: the query had no attributes.
-    pub fn is_empty(&self) -> bool {
-        *self == AttributeChange::default()
-    }
 }
 
 /// A value's text to the value, or what would be right.

@@ -224,6 +224,7 @@ impl Tree {
 
     /// Bytes of heap this device's own values take, strings included and the shared template not,
     /// before the allocator's rounding.
+    #[cfg(test)]
     pub fn heap_bytes(&self) -> usize {
         let values = self.own.iter().map(|(_, slot)| match slot {
             Slot::Value(value) => value.byte_len(),

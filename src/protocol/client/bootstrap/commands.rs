@@ -1,7 +1,9 @@
 //! What a Bootstrap-Server's commands do to the store (LwM2M Core §6.1.7, Transport §6.4.1).
 
+use crate::base::Instant;
 use crate::protocol::client::account;
 use crate::protocol::client::event::Operation;
+use crate::protocol::client::manage::{content_of, given};
 use crate::protocol::coap::{Code, ContentFormat, Message};
 use crate::protocol::content::{self, listing};
 use crate::protocol::lwm2m::{Entry, Path, Tree, Version, access, objects};
@@ -30,6 +32,7 @@ pub(super) fn execute(
     tree: &mut Tree,
     saved: &Tree,
     version: Version,
+    now: Instant,
 ) -> Message {
     if operation == Operation::Finish {
         let settled = settle(tree, saved);
@@ -41,7 +44,7 @@ pub(super) fn execute(
     match operation {
         Operation::Discover => discover(path, tree, version),
         Operation::Read => read(path, request.accept(), tree, version),
-        Operation::Write => Message::response(write(path, request, tree)),
+        Operation::Write => Message::response(write(path, request, tree, now)),
         Operation::Delete => Message::response(delete(path, tree)),
         Operation::Finish => unreachable!("handled above"),
     }
@@ -96,12 +99,12 @@ fn read(path: Path, accept: Option<ContentFormat>, tree: &Tree, version: Version
     if path.ids().len() == 2 && !tree.has_instance(path.ids()[0], path.ids()[1]) {
         return Message::response(Code::NOT_FOUND);
     }
-    crate::protocol::client::manage::content_of(tree, path, accept, |_| true)
+    content_of(tree, path, accept, |_| true)
 }
 
 /// Bootstrap-Write: stored whatever was there, whatever the access rights say. An instance of an account
 /// or of access control that is written is replaced; of other objects, what is written is set.
-fn write(path: Path, request: &Message, tree: &mut Tree) -> Code {
+fn write(path: Path, request: &Message, tree: &mut Tree, now: Instant) -> Code {
     let Some(format) = request.content_format() else { return Code::BAD_REQUEST };
     let Some(&object) = path.ids().first() else { return Code::BAD_REQUEST };
     // TS: the only error codes of Bootstrap-Write are 4.00 and 4.15.
@@ -109,7 +112,7 @@ fn write(path: Path, request: &Message, tree: &mut Tree) -> Code {
         return Code::BAD_REQUEST;
     }
     let entries = match content::decode(format, path, request.payload()) {
-        Ok(entries) => entries,
+        Ok(entries) => entries.into_iter().map(|entry| given(entry, now)).collect(),
         Err(content::Error::Unsupported(_)) => return Code::UNSUPPORTED_CONTENT_FORMAT,
         Err(_) => return Code::BAD_REQUEST,
     };

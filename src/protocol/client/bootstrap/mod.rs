@@ -115,7 +115,7 @@ impl Client {
             return session.exchange.respond(received, refusal, now);
         };
         let (tree, saved) = (&mut self.tree, &session.saved);
-        let answer = commands::execute(operation, &received.message, tree, saved, self.config.version);
+        let answer = commands::execute(operation, &received.message, tree, saved, self.config.version, now);
         let since = std::mem::replace(&mut session.answered, now);
         session.commanded = true;
         let success = answer.code().is_success();

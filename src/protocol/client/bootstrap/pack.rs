@@ -7,6 +7,7 @@ use crate::base::Instant;
 use crate::protocol::client::account;
 use crate::protocol::client::client::Client;
 use crate::protocol::client::event::{Event, Failure, Fate, RequestKind};
+use crate::protocol::client::manage::given;
 use crate::protocol::coap::{self, Code, Message};
 use crate::protocol::content;
 use crate::protocol::lwm2m::{Entry, Path, Tree};
@@ -33,7 +34,7 @@ pub(super) fn replace_objects(tree: &mut Tree, entries: Vec<Entry>, exempt: &[Pa
 
 /// Brings a Pack into force. False, and the store is half changed, if it is none: if it cannot be read,
 /// touches the Bootstrap-Server Account, or leaves accounts that do not fit together.
-fn apply(pack: &Message, tree: &mut Tree, saved: &Tree) -> bool {
+fn apply(pack: &Message, tree: &mut Tree, saved: &Tree, now: Instant) -> bool {
     let Some(format) = pack.content_format() else { return false };
     let Ok(entries) = content::decode(format, Path::ROOT, pack.payload()) else { return false };
     let account: SmallVec<[Path; 2]> = account::bootstrap_instances(tree);
@@ -42,6 +43,7 @@ fn apply(pack: &Message, tree: &mut Tree, saved: &Tree) -> bool {
         return false;
     }
     let exempt = account::exempt(tree);
+    let entries = entries.into_iter().map(|entry| given(entry, now)).collect();
     replace_objects(tree, entries, &exempt) && commands::settle(tree, saved)
 }
 
@@ -59,7 +61,7 @@ impl Client {
             let refused = Failure::Refused(RequestKind::BootstrapPackRequest, answer.code());
             return self.without_pack(refused, now);
         }
-        if apply(answer, &mut self.tree, &session.saved) {
+        if apply(answer, &mut self.tree, &session.saved, now) {
             return self.finished(now);
         }
         let saved = session.saved.clone();

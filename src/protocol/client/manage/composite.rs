@@ -66,7 +66,7 @@ pub(super) fn write(site: &mut Site<'_>, request: &Message, effects: &mut Effect
         Patch::Set(entry) => Change::Set(entry),
         Patch::Delete(path) => Change::Remove(path),
     });
-    write::commit(site.tree, changes.collect(), effects);
+    write::commit(site, changes.collect(), effects);
     effects.extend(changed.into_iter().map(Effect::Changed));
     Ok(Message::response(Code::CHANGED))
 }

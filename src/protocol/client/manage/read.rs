@@ -33,14 +33,17 @@ pub(in crate::protocol::client) fn values(
     asker: Asker,
     path: Path,
 ) -> Result<Vec<Entry>, Code> {
-    if !target::exists(view.tree, path, asker.version) {
-        return Err(Code::NOT_FOUND);
-    }
     match *path.ids() {
         [] => return Err(Code::METHOD_NOT_ALLOWED),
+        // Says itself whether it is there.
+        [object, instance] => asker.at_instance(view.tree, Rights::READ, object, instance)?,
+        _ if !target::exists(view.tree, path, asker.version) => return Err(Code::NOT_FOUND),
         [object] if asker.servers > 1 => return permitted(view, asker, object),
         [_] => {}
-        [object, instance, ..] => asker.at_instance(view.tree, Rights::READ, object, instance)?,
+        [object, instance, ..] if !asker.may(view.tree, Rights::READ, object, instance) => {
+            return Err(Code::UNAUTHORIZED);
+        }
+        [_, _, ..] => {}
     }
     if path.depth() >= 3 {
         if !target::is_readable(path) {

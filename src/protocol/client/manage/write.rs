@@ -2,7 +2,7 @@
 //!
 //! Everything is checked first and then changed, so that a refused request leaves no trace.
 
-use super::{Effect, Effects, Site, target};
+use super::{Effect, Effects, Site, given, target};
 use crate::protocol::client::account;
 use crate::protocol::client::firmware::{self, Command};
 use crate::protocol::client::register::Changed;
@@ -43,7 +43,7 @@ pub(super) fn replace(
         _ => Vec::new(),
     };
     changes.extend(entries.into_iter().map(Change::Set));
-    commit(site.tree, changes, effects);
+    commit(site, changes, effects);
     effects.push(Effect::Changed(path));
     Ok(Message::response(Code::CHANGED))
 }
@@ -63,7 +63,7 @@ pub(super) fn update(
         return Err(Code::METHOD_NOT_ALLOWED);
     }
     let entries = requested(site, path, request)?;
-    commit(site.tree, entries.into_iter().map(Change::Set).collect(), effects);
+    commit(site, entries.into_iter().map(Change::Set).collect(), effects);
     effects.push(Effect::Changed(path));
     Ok(Message::response(Code::CHANGED))
 }
@@ -168,14 +168,16 @@ fn superfluous(tree: &Tree, resource: Path, entries: &[Entry]) -> impl Iterator<
 }
 
 /// Makes changes that have been checked, and adds what follows from each.
-pub(super) fn commit(tree: &mut Tree, changes: Vec<Change>, effects: &mut Effects) {
+pub(super) fn commit(site: &mut Site<'_>, changes: Vec<Change>, effects: &mut Effects) {
+    let (tree, now) = (&mut *site.tree, site.now);
     for change in changes {
         match change {
             Change::Remove(path) => drop(tree.remove(path)),
             Change::Set(entry) if firmware::intercepts(entry.path) => {
                 effects.push(Effect::Package(Command::Write(entry)));
             }
-            Change::Set(Entry { path, value }) => {
+            Change::Set(entry) => {
+                let Entry { path, value } = given(entry, now);
                 tree.set(path, value);
                 effects.extend(of_account(tree, path).map(Effect::Registration));
             }

@@ -10,7 +10,7 @@ use super::stored::{self, Stored};
 use super::values::Sample;
 use super::{Fates, Periods, Reach, Reporting};
 use crate::base::Instant;
-use crate::protocol::coap::{Code, Handle, Message, Notified};
+use crate::protocol::coap::{Code, Handle, Message, Notified, Token};
 use crate::protocol::lwm2m::Attributes;
 
 /// /1/x/6, Notification Storing When Disabled or Offline.
@@ -119,7 +119,7 @@ impl Client {
         now: Instant,
     ) -> Result<(), Code> {
         let storing = self.server_flag(server, STORING) != Some(false);
-        let version = self.asker(server).version;
+        let version = self.version(server);
         let policy = &self.config.report;
         let capacity = terms.hqmax.map_or(policy.stored, |most| most as usize);
         let (confirm, confirm_every) = (policy.confirmable, policy.confirm_every);
@@ -193,19 +193,27 @@ impl Client {
         Looked::Over
     }
 
-    /// The exchange layer says how a notification ended.
-    pub(in super::super) fn notified(&mut self, server: u16, handle: Handle, outcome: Notified) {
+    /// The exchange layer says how a notification of the observation with this token ended.
+    pub(in super::super) fn notified(
+        &mut self,
+        server: u16,
+        handle: Handle,
+        token: Token,
+        outcome: Notified,
+    ) {
         let reporting = self.registration(server).and_then(|registration| registration.reporting.as_mut());
         let Some(reporting) = reporting else {
             // Of an observation that has ended meanwhile. What was Confirmable would have been waited for.
             return self.tell(Event::Notification(NotificationFate::ResetNonConfirmable));
         };
         let flight = reporting.flights.iter().position(|(flying, _)| *flying == handle);
-        let token = flight.map(|flight| reporting.flights.swap_remove(flight).1);
+        if let Some(flight) = flight {
+            reporting.flights.swap_remove(flight);
+        }
         if reporting.flights.is_empty() {
             reporting.flights = Vec::new();
         }
-        let fate = match (outcome, token) {
+        let fate = match (outcome, flight) {
             (Notified::Acknowledged, _) => NotificationFate::Acknowledged,
             (Notified::Superseded, _) => NotificationFate::Superseded,
             (Notified::Abandoned, _) => NotificationFate::Abandoned,
@@ -214,13 +222,9 @@ impl Client {
             (Notified::Reset, None) => NotificationFate::ResetNonConfirmable,
         };
         let mut lost = 0;
-        // RFC 7641 §4.5.2, §4.5.3: off the list.
+        // RFC 7641 §4.5.2, §4.5.3: off the list, whichever of its notifications it was.
         if matches!(outcome, Notified::TimedOut | Notified::Reset) {
-            let ends = |observation: &Observation| match token {
-                Some(token) => observation.token == token,
-                None => observation.unconfirmed == handle,
-            };
-            for ended in reporting.remove(ends) {
+            for ended in reporting.remove(|observation| observation.token == token) {
                 lost += stored::take(&mut reporting.stored, ended).len();
             }
         }
@@ -252,7 +256,7 @@ impl Client {
 fn hand_over(
     registration: &mut Registration,
     observation: &mut Observation,
-    flights: &mut Vec<(Handle, crate::protocol::coap::Token)>,
+    flights: &mut Vec<(Handle, Token)>,
     message: Message,
     confirmable: bool,
     now: Instant,
@@ -263,6 +267,5 @@ fn hand_over(
         flights.push((handle, observation.token));
         return NotificationFate::SentConfirmable;
     }
-    observation.unconfirmed = handle;
     NotificationFate::SentNonConfirmable
 }

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::conditions::Seen;
 use crate::base::Instant;
-use crate::protocol::coap::{ContentFormat, Handle, Token};
+use crate::protocol::coap::{ContentFormat, Token};
 use crate::protocol::lwm2m::{Attributes, Path};
 
 /// What one server observes. 72 bytes, of which 16 are what it was told; nothing on the heap unless it is
@@ -27,8 +27,6 @@ pub(super) struct Observation {
     pub told_at: Instant,
     /// When the last Confirmable one did, in whole seconds since the origin.
     pub confirmed_at: u32,
-    /// The last Non-confirmable notification: a Reset may come for it.
-    pub unconfirmed: Handle,
     /// What was seen when the last notification went out.
     pub told: Told,
     more: Option<Box<More>>,
@@ -126,7 +124,6 @@ impl Observation {
             due: now,
             told_at: now,
             confirmed_at: seconds(now),
-            unconfirmed: Handle(u32::MAX),
             told,
             more: (!plain).then(|| Box::new(More { paths, attributes })),
         }

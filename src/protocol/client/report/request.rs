@@ -1,8 +1,8 @@
 //! Requests to observe, and to stop: GET and FETCH with Observe (LwM2M Core §6.4.1 to §6.4.4, RFC 7641 §4.1).
 
 use super::super::client::Client;
-use super::Reporting;
 use super::observation::{Observation, Target, Told};
+use super::{Reporting, stored};
 use crate::base::Instant;
 use crate::protocol::coap::{Code, Message};
 use crate::protocol::content;
@@ -82,15 +82,18 @@ impl Client {
         self.unobserve_if(server, |old| if known { old.token == token } else { old.is_of(target) });
     }
 
-    /// Ends observations; what is under way to their observer is given up.
+    /// Ends observations; what is under way to their observer, or stored for him, is given up.
     fn unobserve_if(&mut self, server: u16, ends: impl Fn(&Observation) -> bool) {
         let Some(registration) = self.registration(server) else { return };
         let Some(reporting) = &mut registration.reporting else { return };
+        let mut lost = 0;
         for token in reporting.remove(ends) {
             let under_way = reporting.flights.iter().filter(|(_, of)| *of == token);
             under_way.for_each(|(handle, _)| registration.exchange.abandon(*handle));
+            lost += stored::take(&mut reporting.stored, token).len();
         }
         registration.reporting.take_if(|reporting| Reporting::is_idle(reporting));
+        self.drop_stored(lost);
     }
 }
 

@@ -90,8 +90,8 @@ impl Client {
         Ok(())
     }
 
-    /// The Send of the plan is due. One that cannot be sent is left out: the server has muted it, or there
-    /// is nothing to send.
+    /// The Send of the plan is due. One that cannot be sent is left out, which is told: the server has muted
+    /// it, or there is nothing to send.
     pub(super) fn send_planned(&mut self, server: u16, now: Instant) {
         let config = self.config.clone();
         let Some(plan) = &config.report.send else { return };
@@ -102,7 +102,13 @@ impl Client {
             return;
         };
         let due = std::mem::replace(&mut reporting.planned, now + wait);
-        let _ = self.send_since(server, &plan.paths, due, now);
+        let left_out = match self.send_since(server, &plan.paths, due, now) {
+            Err(SendRefused::Muted) => Failure::SendMuted,
+            Err(SendRefused::NoValues | SendRefused::Format) => Failure::SendEmpty,
+            // Then the plan rests.
+            Ok(()) | Err(SendRefused::NotRegistered | SendRefused::Version | SendRefused::Busy) => return,
+        };
+        self.tell(Event::Failed(left_out));
     }
 
     /// Takes the answer to a request if that was a Send.

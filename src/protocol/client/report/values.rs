@@ -82,7 +82,7 @@ impl Client {
 }
 
 fn is_measured(view: &View<'_>, path: Path) -> bool {
-    view.device.is_some() && view.entries(path).any(|(_, value)| matches!(value, Cow::Owned(_)))
+    view.entries(path).any(|(_, value)| matches!(value, Cow::Owned(_)))
 }
 
 /// Adds what the values of one observed path come to: one mark for each single value of a resource, so that

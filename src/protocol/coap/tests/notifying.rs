@@ -12,7 +12,7 @@ fn token(byte: u8) -> Token {
 
 fn outcomes(events: Vec<Event>) -> Vec<(Handle, Notified)> {
     let outcome = |event| match event {
-        Event::Notified { handle, outcome } => Some((handle, outcome)),
+        Event::Notified { handle, outcome, .. } => Some((handle, outcome)),
         _ => None,
     };
     events.into_iter().filter_map(outcome).collect()

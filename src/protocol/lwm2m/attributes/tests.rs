@@ -84,8 +84,8 @@ fn a_name_with_a_value_sets_and_without_one_unsets() {
     let change = parse("pmin&gt=2.5", Version::V1_0).unwrap();
     let after = change.apply(&before);
     assert_eq!(after, Attributes { pmax: Some(60), gt: Some(2.5), ..Attributes::default() });
-    assert!(!parse("con", Version::V1_2).unwrap().is_empty());
-    assert!(parse("", Version::V1_2).unwrap().is_empty());
+    assert_eq!(parse("", Version::V1_2), Ok(AttributeChange::default()));
+    assert_ne!(parse("con", Version::V1_2), Ok(AttributeChange::default()));
 }
 
 #[test]

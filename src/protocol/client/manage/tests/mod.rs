@@ -22,6 +22,7 @@ struct Bench {
     version: Version,
     device: Option<Box<dyn Device>>,
     effects: Effects,
+    now: Instant,
 }
 
 impl Bench {
@@ -34,6 +35,7 @@ impl Bench {
             version,
             device: None,
             effects: Effects::new(),
+            now: Instant::from_secs(60),
         }
     }
 
@@ -46,7 +48,7 @@ impl Bench {
             attributes: &mut self.attributes,
             device: self.device.as_deref(),
             nature: 7,
-            now: Instant::from_secs(60),
+            now: self.now,
         };
         serve(&mut site, operation(&request), &request, &mut self.effects)
     }

@@ -81,6 +81,43 @@ fn what_the_device_measures_is_told_unless_somebody_set_it() {
     assert_eq!(bench.text(request("GET /10243/0/4")), "1");
 }
 
+/// A device whose clock is set right.
+#[derive(Debug)]
+struct Clock;
+
+impl Device for Clock {
+    fn value(&self, path: Path, _nature: u64, now: Instant) -> Option<Value> {
+        let seconds = i64::try_from(now.since_origin().as_secs()).unwrap();
+        (path == at("/3/0/13")).then(|| Value::Time(1_767_225_600 + seconds))
+    }
+}
+
+#[test]
+fn the_clock_goes_on_from_what_it_was_set_to() {
+    let mut bench = Bench::new(Version::V1_1);
+    assert_eq!(bench.text(request("GET /3/0/13")), "1700000000", "as it was stored");
+    for device in [None, Some(Box::new(Clock) as Box<dyn Device>)] {
+        let mut bench = Bench { device, ..Bench::new(Version::V1_1) };
+        for (write, seconds) in [
+            (with_text("PUT /3/0/13", "1800000000"), 100),
+            (with_tlv("POST /3/0", &[("/3/0/13", Value::Time(1_800_000_000))]), 200),
+            (with_json("IPATCH /", r#"[{"n":"/3/0/13","v":1800000000}]"#), 300),
+        ] {
+            bench.now = Instant::from_secs(seconds);
+            assert_eq!(bench.code(write), "2.04");
+            assert_eq!(bench.text(request("GET /3/0/13")), "1800000000");
+            bench.now += std::time::Duration::from_millis(7_500);
+            assert_eq!(bench.text(request("GET /3/0/13")), "1800000007");
+        }
+    }
+    // Times that nobody means are no trouble.
+    for absurd in [i64::MIN, i64::MAX] {
+        bench.now = Instant::FAR;
+        assert_eq!(bench.code(with_text("PUT /3/0/13", &absurd.to_string())), "2.04");
+        assert!(bench.ask(request("GET /3/0/13")).code().is_success());
+    }
+}
+
 #[test]
 fn discover_lists_what_there_is() {
     let discover = |version, target| Bench::new(version).text(accepting(target, ContentFormat::LINK));

@@ -66,6 +66,21 @@ fn a_reset_ends_the_observation() {
 }
 
 #[test]
+fn a_reset_of_an_older_notification_ends_the_observation_too() {
+    let mut pair = Setup::default().start();
+    let (handle, _) = pair.observe("/9/0/7", "", None);
+    pair.server.forget_observation(handle);
+    pair.write_number("/9/0/7", 1);
+    // Sent before the Reset of the first is there, and never arrives.
+    pair.lost = Box::new(|_| true);
+    pair.write_number("/9/0/7", 2);
+    assert_eq!(pair.fates(NotificationFate::SentNonConfirmable), 2);
+    pair.lost = Box::new(|_| false);
+    pair.run_for(secs(1));
+    assert_eq!((pair.observations(), pair.fates(NotificationFate::ResetNonConfirmable)), (0, 1));
+}
+
+#[test]
 fn an_observer_who_never_acknowledges_is_taken_off_the_list() {
     let mut pair = Setup::default().start();
     pair.observe("/9/0/7", "con=1&pmax=10", None);

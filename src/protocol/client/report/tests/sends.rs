@@ -1,7 +1,7 @@
 //! Send, once and by plan.
 
 use super::*;
-use crate::protocol::client::{Fate, RequestKind, Stage};
+use crate::protocol::client::{Failure, Fate, RequestKind, Stage};
 
 fn unmuted() -> Setup {
     Setup::measuring(50).with(flag("/1/0/23", false))
@@ -14,6 +14,10 @@ fn sends(pair: &Pair) -> Vec<&Message> {
 fn ended(pair: &Pair, fate: Fate) -> usize {
     let wanted = Event::Request { kind: RequestKind::Send, fate };
     pair.events.iter().filter(|(_, event)| *event == wanted).count()
+}
+
+fn failures(pair: &Pair, why: Failure) -> usize {
+    pair.events.iter().filter(|(_, event)| *event == Event::Failed(why)).count()
 }
 
 #[test]
@@ -61,7 +65,7 @@ fn a_refused_send_is_a_failure_and_not_repeated() {
     pair.settle();
     pair.run_for(secs(500));
     assert_eq!((sends(&pair).len(), ended(&pair, Fate::Answered)), (1, 1));
-    let refused = crate::protocol::client::Failure::Refused(RequestKind::Send, Code::NOT_FOUND);
+    let refused = Failure::Refused(RequestKind::Send, Code::NOT_FOUND);
     assert!(pair.events.iter().any(|(_, event)| *event == Event::Failed(refused)));
     assert_eq!(pair.client.state(), State::Registered);
 }
@@ -127,13 +131,24 @@ fn a_planned_send_waits_for_the_one_before_and_counts_from_when_it_was_due() {
 }
 
 #[test]
-fn a_muted_plan_sends_nothing_and_does_not_spin() {
+fn a_muted_plan_sends_nothing_says_so_and_does_not_spin() {
     let plan = SendPlan { every: secs(10), jitter: Duration::ZERO, paths: vec![MEASURED] };
     let policy = ReportPolicy { send: Some(plan), ..ReportPolicy::default() };
     let mut pair = Setup { policy, ..Setup::measuring(1) }.start();
     pair.run_for(secs(100));
     assert!(sends(&pair).is_empty());
+    assert_eq!(failures(&pair, Failure::SendMuted), 10);
     pair.write("/1/0/23", Value::Boolean(false));
     pair.run_for(secs(11));
     assert_eq!(sends(&pair).len(), 1);
+}
+
+#[test]
+fn a_plan_of_what_the_device_has_not_says_so() {
+    let plan = SendPlan { every: secs(10), jitter: Duration::ZERO, paths: vec![path("/5/0")] };
+    let policy = ReportPolicy { send: Some(plan), ..ReportPolicy::default() };
+    let mut pair = Setup { policy, ..unmuted() }.start();
+    pair.run_for(secs(35));
+    assert!(sends(&pair).is_empty());
+    assert_eq!((failures(&pair, Failure::SendEmpty), ended(&pair, Fate::Sent)), (3, 0));
 }

@@ -64,6 +64,24 @@ fn a_server_that_wants_nothing_stored_is_told_what_changes_later() {
 }
 
 #[test]
+fn what_was_stored_for_an_observation_that_ends_goes_with_it() {
+    for (again, left) in [(1, 0), (0, 1)] {
+        let mut pair = Setup::default().start();
+        pair.observe("/9/0/7", "", None);
+        let phase = lose(&mut pair);
+        pair.write_number("/9/0/7", 1);
+        pair.client.registration(SSID).unwrap().phase = phase;
+        // The server is heard before the device comes to tell it.
+        let now = pair.now;
+        pair.client.observe(SSID, &get("/9/0/7", "", None).with_observe(again), now);
+        pair.settle();
+        pair.run_for(secs(1));
+        assert_eq!((pair.fates(NotificationFate::Stored), pair.fates(NotificationFate::Dropped)), (1, 1));
+        assert_eq!((pair.told.len(), pair.observations()), (0, left));
+    }
+}
+
+#[test]
 fn the_oldest_of_the_same_observation_gives_way() {
     let [a, b] = [1, 2].map(|byte| Token::new(&[byte]).unwrap());
     let entry = |token, at| stored::Stored { token, at: Instant::from_secs(at), entries: Vec::new() };
