@@ -234,6 +234,7 @@ fn conclude(
         endpoint: &endpoint,
         census: Some(outcome.census),
         in_flight: outcome.in_flight,
+        notifications_in_flight: outcome.notifications_in_flight,
         servers: server_counts(&servers.counts, uris),
         sockets: sockets(&outcome.health.udp),
         registrations: registrations(scenario, &outcome, servers.accepted, &endpoint),

@@ -107,6 +107,8 @@ pub struct FleetOutcome {
     pub census: States,
     /// Requests on their way at the end, by [`RequestKind::index`], counted by asking each meter.
     pub in_flight: [u64; RequestKind::COUNT],
+    /// Confirmable notifications on their way at the end, counted likewise.
+    pub notifications_in_flight: u64,
     /// Of each meter that arrived, by index: Registers answered with 2.01, and those whose answer it
     /// never saw.
     pub registrations: BTreeMap<u32, (u32, u32)>,
@@ -402,12 +404,14 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
         let plan = &self.config.plan;
         let mut states = [0_i64; MeterState::COUNT];
         let mut in_flight = [0_u64; RequestKind::COUNT];
+        let mut notifications_in_flight = 0;
         let mut registrations = BTreeMap::new();
         for (shard, remains) in &self.remains {
             for (slot, remains) in remains {
                 let meter = slot * plan.shards() + shard;
                 registrations.insert(meter, (remains.confirmed, remains.unconfirmed));
                 states[remains.state.index()] += 1;
+                notifications_in_flight += u64::from(remains.in_flight.notifications());
                 for kind in remains.in_flight.iter() {
                     in_flight[kind.index()] += 1;
                 }
@@ -428,6 +432,7 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
             totals: self.totals,
             health,
             in_flight,
+            notifications_in_flight,
             registrations,
             complete: self.complete,
         }

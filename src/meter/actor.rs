@@ -9,7 +9,9 @@ use actix::{Actor, Context, Handler, Message};
 
 use super::meter::{Meter, Output, Unreachable};
 use crate::base::Instant;
-use crate::metrics::{Event, FailureKind, InFlight, MeterState, NoiseKind, RequestFate, RequestKind};
+use crate::metrics::{
+    Event, FailureKind, InFlight, MeterState, NoiseKind, NotificationFate, RequestFate, RequestKind,
+};
 use crate::protocol::client::Link;
 
 /// What the actor needs of the shard it lives on. All of it is on the same thread.
@@ -65,7 +67,7 @@ pub enum Sending {
 pub struct Remains {
     /// The state it is in.
     pub state: MeterState,
-    /// The requests on their way.
+    /// The requests and notifications on their way.
     pub in_flight: InFlight,
     /// Registers answered with 2.01.
     pub confirmed: u32,
@@ -135,6 +137,7 @@ impl Known {
         match event {
             Event::State { to, .. } => self.state = to,
             Event::Request { kind, fate } => self.in_flight.note(kind, fate),
+            Event::Notification(fate) => self.in_flight.note_notification(fate),
             _ => {}
         }
     }
@@ -165,6 +168,9 @@ impl<S: Surroundings> MeterActor<S> {
         self.shard.record(self.slot, Event::Failure(FailureKind::ActorPanicked));
         for kind in remains.in_flight.iter() {
             self.shard.record(self.slot, Event::Request { kind, fate: RequestFate::Abandoned });
+        }
+        for _ in 0..remains.in_flight.notifications() {
+            self.shard.record(self.slot, Event::Notification(NotificationFate::Abandoned));
         }
         self.shard.arm(self.slot, None);
         self.fallen = true;

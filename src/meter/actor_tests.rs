@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::base::Seed;
 use crate::meter::factory;
-use crate::protocol::client::{Backoff, BootstrapPolicy, Config, RegistrationPolicy};
+use crate::protocol::client::{Backoff, BootstrapPolicy, Config, RegistrationPolicy, ReportPolicy};
 use crate::protocol::coap::Params;
 use crate::protocol::lwm2m::Version;
 
@@ -50,6 +50,7 @@ fn switched_on(sending: Sending) -> Rc<Quiet> {
             ..BootstrapPolicy::default()
         },
         registration: RegistrationPolicy::default(),
+        report: ReportPolicy::default(),
         provision: None,
         device: None,
         factory: factory("coap://127.0.0.1:5783", Duration::ZERO),

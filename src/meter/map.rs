@@ -2,7 +2,8 @@
 
 use crate::base::Instant;
 use crate::metrics::{
-    Event, FailureKind, ManagementKind, MeterState, NoiseKind, RequestFate, RequestKind, Stage,
+    Event, FailureKind, ManagementKind, MeterState, NoiseKind, NotificationFate, RequestFate, RequestKind,
+    Stage,
 };
 use crate::protocol::{client, coap};
 
@@ -18,6 +19,7 @@ pub(super) fn event(event: client::Event, unreachable: Unreachable, now: Instant
         client::Event::Request { kind, fate } => {
             Event::Request { kind: request_kind(kind), fate: request_fate(fate) }
         }
+        client::Event::Notification(fate) => Event::Notification(notification_fate(fate)),
         client::Event::Served { operation, success } => {
             Event::Served { kind: management(operation), success }
         }
@@ -59,6 +61,7 @@ fn stage(stage: client::Stage) -> Stage {
         client::Stage::Registration => Stage::Registration,
         client::Stage::Update => Stage::Update,
         client::Stage::Deregistration => Stage::Deregistration,
+        client::Stage::Send => Stage::Send,
         client::Stage::BootstrapRequest => Stage::BootstrapRequest,
         client::Stage::Command(client::Operation::Discover) => Stage::BootstrapDiscover,
         client::Stage::Command(client::Operation::Read) => Stage::BootstrapRead,
@@ -106,6 +109,21 @@ fn request_fate(fate: client::Fate) -> RequestFate {
         client::Fate::Reset => RequestFate::Reset,
         client::Fate::TimedOut => RequestFate::TimedOut,
         client::Fate::Abandoned => RequestFate::Abandoned,
+    }
+}
+
+fn notification_fate(fate: client::NotificationFate) -> NotificationFate {
+    match fate {
+        client::NotificationFate::SentConfirmable => NotificationFate::SentConfirmable,
+        client::NotificationFate::SentNonConfirmable => NotificationFate::SentNonConfirmable,
+        client::NotificationFate::Acknowledged => NotificationFate::Acknowledged,
+        client::NotificationFate::Reset => NotificationFate::Reset,
+        client::NotificationFate::ResetNonConfirmable => NotificationFate::ResetNonConfirmable,
+        client::NotificationFate::TimedOut => NotificationFate::TimedOut,
+        client::NotificationFate::Superseded => NotificationFate::Superseded,
+        client::NotificationFate::Abandoned => NotificationFate::Abandoned,
+        client::NotificationFate::Stored => NotificationFate::Stored,
+        client::NotificationFate::Dropped => NotificationFate::Dropped,
     }
 }
 

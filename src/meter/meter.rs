@@ -83,9 +83,10 @@ impl Meter {
         map::state(self.client.state())
     }
 
-    /// The requests on their way.
+    /// The requests and notifications on their way.
     pub fn in_flight(&self) -> InFlight {
-        self.client.in_flight().map(map::request_kind).collect()
+        let requests: InFlight = self.client.in_flight().map(map::request_kind).collect();
+        requests.with_notifications(self.client.notifications_in_flight())
     }
 
     /// How many Registers were answered with 2.01, and how many never got an answer: what an EMS has

@@ -41,7 +41,9 @@ pub(super) use closed_enum;
 
 #[cfg(test)]
 mod tests {
-    use crate::metrics::{Lag, ManagementKind, MeterState, NoiseKind, RequestFate, RequestKind, Stage};
+    use crate::metrics::{
+        Lag, ManagementKind, MeterState, NoiseKind, NotificationFate, RequestFate, RequestKind, Stage,
+    };
     use std::collections::BTreeSet;
 
     /// Names are keys of maps in report.json and parts of file names: unique, and plain.
@@ -58,6 +60,7 @@ mod tests {
         check(&MeterState::ALL.map(MeterState::name));
         check(&NoiseKind::ALL.map(NoiseKind::name));
         check(&RequestKind::ALL.map(RequestKind::name));
+        check(&NotificationFate::ALL.map(NotificationFate::name));
         check(&ManagementKind::ALL.map(ManagementKind::name));
         check(&RequestFate::ALL.map(RequestFate::name));
         let mut series = Stage::ALL.map(Stage::name).to_vec();

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{FailureKind, ManagementKind, MeterState, NoiseKind, RequestFate, RequestKind, Stage};
+use super::{
+    FailureKind, ManagementKind, MeterState, NoiseKind, NotificationFate, RequestFate, RequestKind, Stage,
+};
 
 /// What a meter or a shard tells its recorder.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,6 +39,8 @@ pub enum Event {
     },
     /// An attempt did not succeed.
     Failure(FailureKind),
+    /// A notification was sent, or its end became known.
+    Notification(NotificationFate),
     /// A datagram meant nothing.
     Noise(NoiseKind),
     /// A datagram was queued for the kernel, retransmissions included.

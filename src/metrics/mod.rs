@@ -16,6 +16,7 @@ mod histogram;
 mod interval;
 mod management;
 mod noise;
+mod notification;
 mod recorder;
 mod request;
 mod samples;
@@ -33,6 +34,7 @@ pub use histogram::{DIGITS, HIGHEST_US, LOWEST_US, LatencyHistogram, LatencySumm
 pub use interval::Interval;
 pub use management::{ManagementKind, ServedCounts};
 pub use noise::NoiseKind;
+pub use notification::{NotificationCounts, NotificationFate};
 pub use recorder::Recorder;
 pub use request::{InFlight, RequestFate, RequestKind};
 pub use second::{Row, Second, StagePoint};

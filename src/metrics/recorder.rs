@@ -46,6 +46,7 @@ impl Recorder {
             }
             Event::Stage { stage, latency } => latencies.get_mut(Series::Stage(stage)).record(latency),
             Event::Request { kind, fate } => counters.count_request(kind, fate),
+            Event::Notification(fate) => counters.notifications.count(fate),
             Event::Served { kind, success } => counters.management[kind.index()].count(success),
             Event::Failure(kind) => self.count_failure(kind, None),
             Event::Noise(kind) => counters.noise[kind.index()] += 1,
@@ -103,7 +104,7 @@ impl Recorder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::{ManagementKind, NoiseKind, RequestFate, RequestKind, Stage};
+    use crate::metrics::{ManagementKind, NoiseKind, NotificationFate, RequestFate, RequestKind, Stage};
     use std::time::Duration;
 
     fn recorder() -> Recorder {
@@ -122,6 +123,7 @@ mod tests {
             transition(MeterState::Planned, MeterState::Bootstrapping),
             Event::Stage { stage: Stage::Update, latency: Duration::from_millis(3) },
             Event::Request { kind: RequestKind::Register, fate: RequestFate::TimedOut },
+            Event::Notification(NotificationFate::Superseded),
             Event::Served { kind: ManagementKind::Execute, success: false },
             Event::Noise(NoiseKind::Ping),
             Event::Sent { bytes: 70 },
@@ -139,6 +141,7 @@ mod tests {
         assert_eq!(gauges.states.total(), 10);
         assert_eq!(tally.latencies.summary(Series::Stage(Stage::Update)).count, 1);
         assert_eq!(tally.counters.requests[RequestKind::Register.index()].of(RequestFate::TimedOut), 1);
+        assert_eq!(tally.counters.notifications.of(NotificationFate::Superseded), 1);
         let executed = tally.counters.management[ManagementKind::Execute.index()];
         assert_eq!((executed.ok, executed.error), (0, 1));
         assert_eq!(tally.counters.noise[NoiseKind::Ping.index()], 1);

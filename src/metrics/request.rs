@@ -1,5 +1,6 @@
 //! A meter's own requests and what became of them.
 
+use super::NotificationFate;
 use super::closed::closed_enum;
 
 closed_enum! {
@@ -39,20 +40,42 @@ closed_enum! {
     }
 }
 
-/// The requests of one meter that are on their way, by kind.
+/// The requests of one meter that are on their way, by kind, and its confirmable notifications.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct InFlight([u8; RequestKind::COUNT]);
+pub struct InFlight {
+    requests: [u8; RequestKind::COUNT],
+    notifications: u16,
+}
 
 impl InFlight {
     /// How many of this kind.
     pub fn of(self, kind: RequestKind) -> u32 {
-        self.0[kind.index()].into()
+        self.requests[kind.index()].into()
     }
 
     /// One more, or one less.
     pub fn note(&mut self, kind: RequestKind, fate: RequestFate) {
-        let count = &mut self.0[kind.index()];
+        let count = &mut self.requests[kind.index()];
         *count = if fate == RequestFate::Sent { count.saturating_add(1) } else { count.saturating_sub(1) };
+    }
+
+    /// How many notifications.
+    pub fn notifications(self) -> u32 {
+        self.notifications.into()
+    }
+
+    /// With so many notifications.
+    pub fn with_notifications(self, notifications: usize) -> Self {
+        InFlight { notifications: u16::try_from(notifications).unwrap_or(u16::MAX), ..self }
+    }
+
+    /// One notification more, or one less.
+    pub fn note_notification(&mut self, fate: NotificationFate) {
+        if fate == NotificationFate::SentConfirmable {
+            self.notifications = self.notifications.saturating_add(1);
+        } else if fate.ends_confirmable() {
+            self.notifications = self.notifications.saturating_sub(1);
+        }
     }
 
     /// Whether nothing is on its way.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::closed::closed_enum;
 use super::{
-    Doubt, FailureKind, Lag, LatencySummary, ManagementKind, NoiseKind, RequestCounts, RequestKind,
-    ServedCounts, Stage, States, Traffic,
+    Doubt, FailureKind, Lag, LatencySummary, ManagementKind, NoiseKind, NotificationCounts, RequestCounts,
+    RequestKind, ServedCounts, Stage, States, Traffic,
 };
 
 closed_enum! {
@@ -80,6 +80,8 @@ pub struct Snapshot {
     pub failures: Vec<FailureCount>,
     /// Requests by [`RequestKind::index`].
     pub requests: [RequestCounts; RequestKind::COUNT],
+    /// Notifications.
+    pub notifications: NotificationCounts,
     /// Requests of servers since the beginning, by [`ManagementKind::index`].
     pub management: [ServedCounts; ManagementKind::COUNT],
     /// Noise by [`NoiseKind::index`].

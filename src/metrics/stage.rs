@@ -18,6 +18,8 @@ closed_enum! {
         Update = "update",
         /// First transmission of a De-register to its 2.02.
         Deregistration = "deregistration",
+        /// The instant a Send was due to its 2.04.
+        Send = "send",
         /// First transmission of a Bootstrap-Request to its 2.04.
         BootstrapRequest = "bootstrap-request",
         /// The wait for a Bootstrap-Discover, since the message before it.

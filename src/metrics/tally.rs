@@ -2,8 +2,8 @@
 
 use super::samples::Sample;
 use super::{
-    FailureCount, FailureKind, Lag, LatencyHistogram, LatencySummary, ManagementKind, NoiseKind, RequestFate,
-    RequestKind, Series, ServedCounts, Stage,
+    FailureCount, FailureKind, Lag, LatencyHistogram, LatencySummary, ManagementKind, NoiseKind,
+    NotificationCounts, RequestFate, RequestKind, Series, ServedCounts, Stage,
 };
 use crate::base::Seed;
 
@@ -43,6 +43,7 @@ pub(super) struct Counters {
     pub started: u64,
     pub traffic: Traffic,
     pub requests: [RequestCounts; RequestKind::COUNT],
+    pub notifications: NotificationCounts,
     pub management: [ServedCounts; ManagementKind::COUNT],
     pub noise: [u64; NoiseKind::COUNT],
 }
@@ -64,6 +65,7 @@ impl Counters {
         for (mine, theirs) in self.requests.iter_mut().zip(&other.requests) {
             mine.0.iter_mut().zip(theirs.0).for_each(|(mine, theirs)| *mine += theirs);
         }
+        self.notifications.merge(&other.notifications);
         self.management.iter_mut().zip(other.management).for_each(|(mine, theirs)| mine.merge(theirs));
         self.noise.iter_mut().zip(other.noise).for_each(|(mine, theirs)| *mine += theirs);
     }

@@ -161,6 +161,7 @@ impl Totals {
             lags,
             failures: self.tally.failures.by_count(),
             requests: self.tally.counters.requests,
+            notifications: self.tally.counters.notifications,
             management: self.tally.counters.management,
             noise: self.tally.counters.noise,
             traffic: self.tally.counters.traffic,

@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use super::Inputs;
-use crate::metrics::{MeterState, RequestFate, RequestKind, Snapshot, States};
+use crate::metrics::{MeterState, NotificationFate, RequestFate, RequestKind, Snapshot, States};
 
 /// How many endpoints a balance lists at most; the rest are only counted.
 pub const LISTED: usize = 100;
@@ -92,6 +92,7 @@ impl Serialize for Balance {
 pub(super) fn all(snapshot: &Snapshot, inputs: &Inputs<'_>) -> Vec<Balance> {
     let mut balances = vec![states(snapshot), census(snapshot, inputs.census)];
     balances.extend(RequestKind::ALL.map(|kind| requests(snapshot, kind, inputs.in_flight[kind.index()])));
+    balances.push(notifications(snapshot, inputs.notifications_in_flight));
     balances.push(inputs.registrations.balance());
     balances.extend(datagrams(snapshot, inputs));
     balances
@@ -140,6 +141,22 @@ fn requests(snapshot: &Snapshot, kind: RequestKind, in_flight: u64) -> Balance {
         signed(counts.of(RequestFate::Sent)),
         signed(ended.saturating_add(in_flight)),
         &format!("{kind} requests sent = answered + reset + timed out + abandoned + in flight"),
+    )
+}
+
+/// Every confirmable notification met one fate, or is in flight at the end.
+fn notifications(snapshot: &Snapshot, in_flight: u64) -> Balance {
+    let counts = snapshot.notifications;
+    let ended: u64 = NotificationFate::ALL
+        .into_iter()
+        .filter(|fate| fate.ends_confirmable())
+        .map(|fate| counts.of(fate))
+        .sum();
+    Balance::of(
+        "notifications",
+        signed(counts.of(NotificationFate::SentConfirmable)),
+        signed(ended.saturating_add(in_flight)),
+        "confirmable notifications sent = acknowledged + reset + timed out + superseded + abandoned + in flight",
     )
 }
 
@@ -231,6 +248,12 @@ mod tests {
     fn a_request_without_a_fate_breaks_its_kind_only() {
         let balances = balances(|_, inputs| inputs.in_flight[RequestKind::Update.index()] += 1);
         assert_eq!(open(&balances), ["requests-update"]);
+    }
+
+    #[test]
+    fn a_notification_without_a_fate_breaks_their_balance() {
+        let balances = balances(|_, inputs| inputs.notifications_in_flight = 0);
+        assert_eq!(open(&balances), ["notifications"]);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::base::{Instant, Seed};
 use crate::metrics::{
-    Event, FailureKind, MeterState, NoiseKind, Phase, Recorder, RequestFate, RequestKind, Stage, States,
-    Totals,
+    Event, FailureKind, MeterState, NoiseKind, NotificationFate, Phase, Recorder, RequestFate, RequestKind,
+    Stage, States, Totals,
 };
 
 pub const METERS: u32 = 20;
@@ -52,6 +52,7 @@ pub fn inputs(totals: &Totals) -> Inputs<'_> {
         endpoint: &|meter| format!("urn:dev:os:meter-{meter:07}"),
         census: Some(census).filter(|_| totals.snapshot().meters > 0),
         in_flight: [0, 0, 0, 1, 0, 0, 0].map(|count| if totals.snapshot().meters > 0 { count } else { 0 }),
+        notifications_in_flight: if totals.snapshot().meters > 0 { 1 } else { 0 },
         servers: vec![server("bootstrap"), server("ems")],
         sockets: SocketFigures::default(),
         registrations: registrations(),
@@ -133,6 +134,12 @@ fn register(recorder: &mut Recorder, meter: u32) {
     latency(recorder, Stage::Registration, 3, meter);
     latency(recorder, Stage::Onboarding, 12, meter);
     recorder.record(state(MeterState::Registering, MeterState::Registered));
+    recorder.record(Event::Notification(NotificationFate::SentConfirmable));
+    // Meter 8 stops before its notification is acknowledged.
+    if meter != 8 {
+        recorder.record(Event::Notification(NotificationFate::Acknowledged));
+    }
+    recorder.record(Event::Notification(NotificationFate::SentNonConfirmable));
     recorder.record(Event::Noise(NoiseKind::Ping));
     recorder.record(Event::Duplicate);
 }

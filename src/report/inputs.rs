@@ -24,6 +24,8 @@ pub struct Inputs<'a> {
     pub census: Option<States>,
     /// Requests in flight at the end, by [`RequestKind::index`], counted by asking the meters.
     pub in_flight: [u64; RequestKind::COUNT],
+    /// Confirmable notifications in flight at the end, counted likewise.
+    pub notifications_in_flight: u64,
     /// The servers of the run, embedded or not.
     pub servers: Vec<ServerCounts>,
     /// What the meters' sockets counted.

@@ -10,8 +10,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{Balance, GeneratorHealth, Inputs, RunInfo, ServerCounts, SocketFigures, Verdict, balances};
 use crate::metrics::{
-    Lag, LatencySummary, ManagementKind, MeterState, NoiseKind, RequestCounts, RequestFate, RequestKind, Row,
-    ServedCounts, Snapshot, Stage, Traffic,
+    Lag, LatencySummary, ManagementKind, MeterState, NoiseKind, NotificationFate, RequestCounts, RequestFate,
+    RequestKind, Row, ServedCounts, Snapshot, Stage, Traffic,
 };
 
 /// The version of report.json. It grows when a key changes its meaning or goes.
@@ -36,6 +36,8 @@ pub struct RunReport {
     pub stages: Keyed<StageFigures>,
     /// Requests by [`RequestKind::name`].
     pub requests: Keyed<Requests>,
+    /// Notifications.
+    pub notifications: Notifications,
     /// Requests of servers to registered meters by [`ManagementKind::name`].
     pub management: Keyed<Served>,
     /// Datagrams.
@@ -159,6 +161,33 @@ pub struct Requests {
     pub in_flight: u64,
 }
 
+/// Notifications of what is observed. `sent_confirmable` is the sum of the five after it and `in_flight`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Notifications {
+    /// Sent once, without waiting for an acknowledgement.
+    pub sent_non_confirmable: u64,
+    /// Sent for the first time, to be acknowledged.
+    pub sent_confirmable: u64,
+    /// Of these: the observer has it.
+    pub acknowledged: u64,
+    /// Of these: reset by the observer.
+    pub reset: u64,
+    /// Of these: not acknowledged in time.
+    pub timed_out: u64,
+    /// Of these: a newer one took its place.
+    pub superseded: u64,
+    /// Of these: given up by the meter.
+    pub abandoned: u64,
+    /// Of these: outstanding when the run ended.
+    pub in_flight: u64,
+    /// Of those that were not to be acknowledged: reset by the observer.
+    pub reset_non_confirmable: u64,
+    /// Due while the server could not be reached, and kept.
+    pub stored: u64,
+    /// Due while the server could not be reached, and lost.
+    pub dropped: u64,
+}
+
 /// How the meters answered requests of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Served {
@@ -271,6 +300,7 @@ impl RunReport {
                     )
                 })
                 .collect(),
+            notifications: Notifications::new(&snapshot, inputs.notifications_in_flight),
             management: ManagementKind::ALL
                 .into_iter()
                 .map(|kind| (kind.name(), snapshot.management[kind.index()].into()))
@@ -380,6 +410,25 @@ impl Requests {
             timed_out: counts.of(RequestFate::TimedOut),
             abandoned: counts.of(RequestFate::Abandoned),
             in_flight,
+        }
+    }
+}
+
+impl Notifications {
+    fn new(snapshot: &Snapshot, in_flight: u64) -> Self {
+        let of = |fate| snapshot.notifications.of(fate);
+        Notifications {
+            sent_non_confirmable: of(NotificationFate::SentNonConfirmable),
+            sent_confirmable: of(NotificationFate::SentConfirmable),
+            acknowledged: of(NotificationFate::Acknowledged),
+            reset: of(NotificationFate::Reset),
+            timed_out: of(NotificationFate::TimedOut),
+            superseded: of(NotificationFate::Superseded),
+            abandoned: of(NotificationFate::Abandoned),
+            in_flight,
+            reset_non_confirmable: of(NotificationFate::ResetNonConfirmable),
+            stored: of(NotificationFate::Stored),
+            dropped: of(NotificationFate::Dropped),
         }
     }
 }

@@ -43,7 +43,7 @@ Generator
   memory       50.0 MiB
 
 Balances
-  all 12 close
+  all 13 close
   registrations: registrations of the EMS = 2.01s received by the meters + 1
     whose answer was lost
     urn:dev:os:meter-0000005

@@ -7,7 +7,7 @@ use super::resolved::{PortRange, Scenario, ServerChoice};
 use crate::base::{Clock, Seed};
 use crate::fleet::{FleetConfig, Load};
 use crate::meter;
-use crate::protocol::client::{self, Backoff, BootstrapPolicy, RegistrationPolicy};
+use crate::protocol::client::{self, Backoff, BootstrapPolicy, RegistrationPolicy, ReportPolicy};
 use crate::protocol::coap::ContentFormat;
 use crate::protocol::lwm2m::{ServerUri, Version};
 use crate::protocol::server::{Account, BootstrapConfig, Directory, EmsConfig, Plan, RetryTerms};
@@ -33,6 +33,7 @@ impl Scenario {
                 },
             },
             registration: RegistrationPolicy::default(),
+            report: ReportPolicy::default(),
             provision: None,
             device: None,
             factory: meter::factory(&bootstrap_server.to_string(), self.fleet.hold_off.duration()),

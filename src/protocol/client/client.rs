@@ -102,6 +102,18 @@ impl Client {
         bootstrap
             .into_iter()
             .chain(self.registrations.iter().filter_map(|registration| registration.phase.request()))
+            .chain(
+                self.registrations
+                    .iter()
+                    .filter(|registration| registration.is_sending())
+                    .map(|_| RequestKind::Send),
+            )
+    }
+
+    /// Confirmable notifications that are on their way.
+    pub fn notifications_in_flight(&self) -> usize {
+        let reporting = self.registrations.iter().filter_map(|registration| registration.reporting.as_ref());
+        reporting.map(|reporting| reporting.in_flight()).sum()
     }
 
     /// Switches the device on. `planned` is the instant it should have happened: latencies count from
@@ -132,6 +144,7 @@ impl Client {
 
     /// Stops the device where it stands; requests on their way are abandoned.
     pub fn stop(&mut self) {
+        self.end_all_reporting();
         let abandoned: SmallVec<[RequestKind; 2]> = self.in_flight().collect();
         for kind in abandoned {
             self.tell(Event::Request { kind, fate: Fate::Abandoned });
@@ -238,6 +251,7 @@ impl Client {
             if let Some((due, _)) = due.filter(|(due, _)| *due <= now) {
                 self.registration_due(server, due, now);
             }
+            self.report(server, now);
             self.drain(Link::Server(server), now);
         }
     }
@@ -264,7 +278,8 @@ impl Client {
             earliest(silence, exchange_timeout(&session.exchange))
         });
         let registrations = self.registrations.iter().filter_map(|registration| {
-            earliest(registration.deadline(), exchange_timeout(&registration.exchange))
+            let report = registration.report_due().map(|at| (at, Reason::Report));
+            earliest(earliest(registration.deadline(), report), exchange_timeout(&registration.exchange))
         });
         registrations.fold(earliest(earliest(wake, farewell), bootstrap), |all, one| earliest(all, Some(one)))
     }
@@ -329,11 +344,18 @@ impl Client {
                 self.bootstrap_answered(&message, now)
             }
             (coap::Event::Response { handle, message, .. }, Link::Server(server)) => {
-                self.server_answered(server, handle, &message, now);
+                if !self.send_answered(server, handle, &message) {
+                    self.server_answered(server, handle, &message, now);
+                }
             }
             (coap::Event::Failed { why, .. }, Link::Bootstrap) => self.bootstrap_request_failed(why, now),
             (coap::Event::Failed { handle, why }, Link::Server(server)) => {
-                self.server_request_failed(server, handle, why, now);
+                if !self.send_failed(server, handle, why) {
+                    self.server_request_failed(server, handle, why, now);
+                }
+            }
+            (coap::Event::Notified { handle, outcome }, Link::Server(server)) => {
+                self.notified(server, handle, outcome);
             }
             (
                 coap::Event::Request(_) | coap::Event::Response { .. } | coap::Event::Failed { .. },
@@ -341,7 +363,7 @@ impl Client {
             ) => {}
             (coap::Event::Noise(noise), _) => self.tell(Event::Noise(noise)),
             (coap::Event::Stat(stat), _) => self.tell(Event::Stat(stat)),
-            // This device observes nothing, and nothing of it is observed.
+            // This device observes nothing, and only its servers observe it.
             (
                 coap::Event::Notification { .. }
                 | coap::Event::NotificationLost { .. }

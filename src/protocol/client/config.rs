@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::bootstrap::BootstrapPolicy;
 use super::register::RegistrationPolicy;
+use super::report::ReportPolicy;
 use crate::base::Instant;
 use crate::protocol::coap::Params;
 use crate::protocol::lwm2m::{Entry, Path, Value, Version};
@@ -21,6 +22,8 @@ pub struct Config {
     pub bootstrap: BootstrapPolicy,
     /// How they register.
     pub registration: RegistrationPolicy,
+    /// How they report.
+    pub report: ReportPolicy,
     /// What is in every device's store when it leaves the factory: accounts, /3 and its other objects.
     pub factory: Arc<Vec<Entry>>,
     /// What differs from device to device when it leaves the factory or is fitted; none where nothing does.

@@ -80,6 +80,8 @@ pub enum Stage {
     Update,
     /// From the request to leave to 2.02.
     Deregistration,
+    /// From the instant the Send was due to 2.04.
+    Send,
     /// From the first Bootstrap-Request of an attempt to its 2.04.
     BootstrapRequest,
     /// From the device's previous answer to this command of the Bootstrap-Server.
@@ -133,6 +135,32 @@ pub enum Fate {
     TimedOut,
     /// Given up by the device itself.
     Abandoned,
+}
+
+/// What became of a notification. Every one that was `SentConfirmable` is `Acknowledged`, `Reset`, `TimedOut`,
+/// `Superseded` or `Abandoned` in the end, or in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NotificationFate {
+    /// Handed to the exchange layer, to be acknowledged.
+    SentConfirmable,
+    /// Handed to the exchange layer, and sent.
+    SentNonConfirmable,
+    /// The observer has a Confirmable one.
+    Acknowledged,
+    /// The observer reset a Confirmable one: its observation is over.
+    Reset,
+    /// The observer reset a Non-confirmable one, which may be told or not: its observation is over.
+    ResetNonConfirmable,
+    /// A Confirmable one was never acknowledged: its observation is over.
+    TimedOut,
+    /// A newer one took the place of a Confirmable one.
+    Superseded,
+    /// The device gave a Confirmable one up: its observation, or its registration, has ended.
+    Abandoned,
+    /// Due while the server could not be reached, and stored (/1/x/6).
+    Stored,
+    /// Due while the server could not be reached, and neither told nor stored any more.
+    Dropped,
 }
 
 /// Why an attempt came to nothing.
@@ -222,6 +250,8 @@ pub enum Event {
     },
     /// An attempt came to nothing.
     Failed(Failure),
+    /// A notification began or ended.
+    Notification(NotificationFate),
     /// A datagram was no use.
     Noise(coap::Noise),
     /// The message layer counted something.
@@ -245,6 +275,8 @@ pub enum Reason {
     RegistrationRetry,
     /// An Update is due.
     Update,
+    /// What a server observes is to be looked at, or something is to be sent to it.
+    Report,
     /// The lifetime of a registration ends before the server has answered.
     LifetimeEnd,
     /// The time ends that a server disabled the device for.

@@ -40,9 +40,11 @@ pub use bootstrap::BootstrapPolicy;
 pub use client::Client;
 pub use config::{Backoff, Config, Device, Provision};
 pub use event::{
-    Event, Failure, Fate, Link, ManagementOperation, Operation, Output, Reason, RequestKind, Stage, State,
+    Event, Failure, Fate, Link, ManagementOperation, NotificationFate, Operation, Output, Reason,
+    RequestKind, Stage, State,
 };
 pub use register::{
     Behaviour, BootstrapLimit, BootstrapRetry, OnUpdate, Order, ParseBehaviourError, ParseUpdateTimingError,
     Patience, Refusal, RegistrationPolicy, Retries, Row, UpdateTiming, UsedUp,
 };
+pub use report::{Confirm, ReportPolicy, SendPlan, SendRefused};

@@ -18,7 +18,7 @@ use super::{World, WorldConfig};
 use crate::base::{Instant, Seed};
 use crate::faults::LinkFaults;
 use crate::metrics::{Event, FailureKind, MeterState, Stage};
-use crate::protocol::client::{self, BootstrapPolicy, RegistrationPolicy};
+use crate::protocol::client::{self, BootstrapPolicy, RegistrationPolicy, ReportPolicy};
 use crate::protocol::coap::{ContentFormat, Params};
 use crate::protocol::lwm2m::{Entry, Path, ServerUri, Value, Version};
 use crate::protocol::server::{
@@ -69,6 +69,7 @@ impl Setup {
             transmission: Arc::new(self.params.clone()),
             bootstrap: BootstrapPolicy { preferred_format: self.format, ..BootstrapPolicy::default() },
             registration: RegistrationPolicy::default(),
+            report: ReportPolicy::default(),
             provision: None,
             device: None,
             factory: Arc::new(factory),

@@ -42,10 +42,11 @@ use crate::protocol::coap::{self, Code, ContentFormat, Message};
 use crate::protocol::content;
 use crate::protocol::lwm2m::{AttributeSet, Multiplicity, Path, Tree, Version, objects};
 
+pub(super) use composite::values as composite_values;
 pub(super) use execute::Kept;
-pub(super) use read::content_of;
-pub(super) use target::Asker;
-use view::View;
+pub(super) use read::{content_of, told, values};
+pub(super) use target::{Asker, is_hidden};
+pub(super) use view::View;
 
 /// Content formats the device understands, for `ct` of its registration.
 pub(super) fn formats(version: Version) -> &'static [ContentFormat] {
@@ -210,7 +211,15 @@ impl Client {
         }
         let operation = operation(&received.message);
         let mut effects = Effects::new();
-        let answer = self.served(server, operation, &received.message, &mut effects, now);
+        let answer = match operation {
+            Some(Operation::Observe | Operation::ObserveComposite | Operation::CancelObservation) => {
+                self.observe(server, &received.message, now)
+            }
+            _ => self.served(server, operation, &received.message, &mut effects, now),
+        };
+        if operation == Some(Operation::WriteAttributes) && answer.code().is_success() {
+            self.attributes_changed(server, &received.message);
+        }
         if let Some(operation) = operation.filter(|_| !received.repeated) {
             self.tell(Event::Served { operation, success: answer.code().is_success() });
         }
@@ -224,6 +233,11 @@ impl Client {
         for effect in effects {
             self.carry_out(effect, now);
         }
+    }
+
+    /// What a request that carries Observe would be answered without it.
+    pub(super) fn read_for(&mut self, server: u16, request: &Message, now: Instant) -> Message {
+        self.served(server, operation(request), request, &mut Effects::new(), now)
     }
 
     /// The answer to a request of a server the device is registered with.

@@ -45,7 +45,7 @@ impl Asker {
 }
 
 /// Whether only Bootstrap-Servers have to do with what is at `path`.
-pub(super) fn is_hidden(path: Path) -> bool {
+pub(in crate::protocol::client) fn is_hidden(path: Path) -> bool {
     path.ids().first().is_some_and(|object| HIDDEN.contains(object))
 }
 

@@ -49,12 +49,14 @@ impl Client {
     }
 
     fn forget(&mut self, server: u16) {
+        self.end_reporting(server);
         self.registrations.retain(|registration| registration.account.short_server_id != server);
     }
 
     /// Sends the De-register.
     pub(super) fn deregister(&mut self, server: u16, now: Instant) {
         let patience = self.config.registration.deregister_timeout;
+        self.void_observations(server);
         let Some(registration) = self.registration(server) else { return };
         registration.deregister(patience, now);
         self.tell(Event::Request { kind: RequestKind::Deregister, fate: Fate::Sent });
@@ -129,6 +131,9 @@ impl Client {
         let link = Link::Server(registration.account.short_server_id);
         if let Some(kind) = registration.phase.request() {
             self.tell(Event::Request { kind, fate: Fate::Abandoned });
+        }
+        if let Some(reporting) = registration.reporting.take() {
+            self.abandon_reporting(&reporting);
         }
         while let Some(output) = registration.exchange.poll_output() {
             match output {

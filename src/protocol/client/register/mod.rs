@@ -105,6 +105,7 @@ impl Client {
     }
 
     fn register(&mut self, server: u16, now: Instant) {
+        self.void_observations(server);
         let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         registration.register(&self.endpoint, &self.tree, &self.config, now);
@@ -178,6 +179,7 @@ impl Client {
             return self.registration_failed(server, false, Failure::NoLocation, now);
         }
         self.bootstrap_failures = 0;
+        self.begin_plan(server, now);
         self.tell(Event::Completed { stage: Stage::Registration, since });
         if !self.onboarded {
             self.onboarded = true;

@@ -9,6 +9,7 @@ use super::super::client::Client;
 use super::super::config::Config;
 use super::super::event::{Reason, RequestKind};
 use super::super::manage;
+use super::super::report::Reporting;
 use super::profile;
 use crate::base::Instant;
 use crate::protocol::coap::{Code, ContentFormat, Exchange, Handle, Message};
@@ -45,6 +46,8 @@ pub(in crate::protocol::client) struct Registration {
     lifetime: u32,
     /// When the server forgets the device unless it hears of it.
     pub(super) expires: Instant,
+    /// What the server observes, and what else it is told; none where there is nothing.
+    pub reporting: Option<Box<Reporting>>,
     /// What few registrations need, and only for a while.
     rare: Option<Box<Rare>>,
 }
@@ -170,6 +173,7 @@ impl Registration {
             location: None,
             lifetime: 0,
             expires: Instant::ZERO,
+            reporting: None,
             rare: None,
         }
     }
@@ -203,7 +207,7 @@ impl Registration {
     }
 
     /// Whether the server gave it a location that it has not outlived.
-    pub(super) fn has_location(&self) -> bool {
+    pub(in crate::protocol::client) fn has_location(&self) -> bool {
         self.location.is_some()
     }
 

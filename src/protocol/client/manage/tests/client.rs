@@ -100,6 +100,7 @@ fn config() -> Config {
         transmission: Arc::new(Params::default()),
         bootstrap: BootstrapPolicy::default(),
         registration: RegistrationPolicy::default(),
+        report: crate::protocol::client::ReportPolicy::default(),
         factory: Arc::default(),
         provision: None,
         device: None,

@@ -129,6 +129,7 @@ impl Bench {
             bootstrap: BootstrapPolicy::default(),
             registration,
             factory: Arc::new(factory),
+            report: crate::protocol::client::ReportPolicy::default(),
             provision: None,
             device: None,
         };
