@@ -154,6 +154,9 @@ fn failure(failure: client::Failure, unreachable: Unreachable) -> FailureKind {
         Failure::NoLocation => FailureKind::RegistrationNoLocation,
         Failure::NoFinish => FailureKind::BootstrapNoFinish,
         Failure::Inconsistent => FailureKind::BootstrapInconsistent,
+        Failure::PackInvalid => FailureKind::PackInvalid,
+        Failure::CardUnreadable => FailureKind::CardUnreadable,
+        Failure::CardInconsistent => FailureKind::CardInconsistent,
         Failure::NoAccount => FailureKind::BootstrapNoAccount,
         Failure::ServerUri => FailureKind::ServerUri,
         Failure::Unreachable => match unreachable {

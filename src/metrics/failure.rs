@@ -46,6 +46,12 @@ pub enum FailureKind {
     PackReset,
     /// The Bootstrap-Pack-Request was answered with this code.
     PackRefused(u8),
+    /// The Bootstrap-Pack could not be read, or its configuration does not hang together.
+    PackInvalid,
+    /// The smartcard did not answer.
+    CardUnreadable,
+    /// What the smartcard holds cannot be read, or makes no account.
+    CardInconsistent,
     /// No answer to the Send.
     SendTimeout,
     /// The EMS answered the Send with a Reset.
@@ -98,6 +104,9 @@ impl FailureKind {
             FailureKind::PackTimeout => ("pack-timeout", None),
             FailureKind::PackReset => ("pack-reset", None),
             FailureKind::PackRefused(code) => ("pack-refused", Some(code)),
+            FailureKind::PackInvalid => ("pack-invalid", None),
+            FailureKind::CardUnreadable => ("card-unreadable", None),
+            FailureKind::CardInconsistent => ("card-inconsistent", None),
             FailureKind::SendTimeout => ("send-timeout", None),
             FailureKind::SendReset => ("send-reset", None),
             FailureKind::SendRefused(code) => ("send-refused", Some(code)),

@@ -26,11 +26,12 @@ impl Scenario {
             transmission: Arc::new(self.coap.params()),
             bootstrap: BootstrapPolicy {
                 // `pct` came with 1.1; without it, Bootstrap-Servers write TLV.
-                preferred_format: (version >= Version::V1_1).then_some(ContentFormat::SENML_CBOR),
+                formats: Vec::from_iter((version >= Version::V1_1).then_some(ContentFormat::SENML_CBOR)),
                 backoff: Backoff {
                     initial: self.retry.bootstrap_initial.duration(),
                     max: self.retry.bootstrap_max.duration(),
                 },
+                ..BootstrapPolicy::default()
             },
             registration: RegistrationPolicy::default(),
             report: ReportPolicy::default(),

@@ -106,7 +106,7 @@ fn meters_of_version_1_0_neither_name_a_format_nor_are_told_retry_terms() {
         let scenario = good("", &[&format!("fleet.lwm2m={version}")]);
         let client = scenario.client_config(&server);
         assert_eq!(client.version.to_string(), version);
-        assert_eq!(client.bootstrap.preferred_format.is_some(), newer, "{version}");
+        assert_eq!(!client.bootstrap.formats.is_empty(), newer, "{version}");
         let bootstrap = scenario.bootstrap_config(None);
         let plans: Vec<_> = bootstrap.directory.by_pattern.iter().map(|(_, plan)| plan).collect();
         let told = |plan: &&std::sync::Arc<Plan>| plan.accounts.iter().all(|a| a.retry.is_some() == newer);

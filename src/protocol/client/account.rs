@@ -1,33 +1,20 @@
-//! Reading accounts out of the store: which servers a device knows (LwM2M Core §5.2.2).
+//! Accounts: which servers a device knows (LwM2M Core §5.2.2), read out of its store and made for it.
 //!
 //! A Server Account is a /0 instance with resource 1 false and the /1 instance with the same Short
 //! Server ID. The Bootstrap-Server Account is the one /0 instance with resource 1 true.
+
+mod make;
 
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use crate::protocol::lwm2m::{Entry, Path, Tree, Value};
+pub use make::{Credentials, ServerAccount, bootstrap_account, server_account};
+
+use crate::protocol::lwm2m::{Path, Tree, Value};
 
 const SECURITY: u16 = 0;
 const SERVER: u16 = 1;
-
-/// The factory entries of a Bootstrap-Server Account without security, as /0/0.
-///
-/// `uri` goes to /0/0/0, `hold_off` (whole seconds) to /0/0/11.
-pub fn bootstrap_account(uri: &str, hold_off: Duration) -> Vec<Entry> {
-    let resource = |id| Path::resource(SECURITY, 0, id);
-    let hold_off = i64::try_from(hold_off.as_secs()).unwrap_or(i64::MAX);
-    vec![
-        Entry::new(resource(0), Value::String(uri.into())),
-        Entry::new(resource(1), Value::Boolean(true)),
-        Entry::new(resource(2), Value::Integer(MODE_NO_SEC)),
-        Entry::new(resource(11), Value::Integer(hold_off)),
-    ]
-}
-
-/// Security Mode 3 of /0/x/2: NoSec.
-const MODE_NO_SEC: i64 = 3;
 
 /// One Server Account: where the two halves of it are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,15 +61,19 @@ impl Accounts {
         })
     }
 
+    /// At most one Bootstrap-Server Account, at least one Server Account, every Short Server ID a
+    /// proper one that no other account has, and every half of an account with its other half.
     fn consistent(&self) -> bool {
-        let servers_paired =
-            self.servers.iter().all(|(_, ssid)| ssid.is_some_and(|ssid| self.security_of(ssid).is_some()));
-        let securities_paired = self
-            .securities
-            .iter()
-            .filter(|(_, own, _)| !own)
-            .all(|(_, _, ssid)| ssid.is_some() && self.servers.iter().any(|(_, theirs)| theirs == ssid));
-        servers_paired && securities_paired && self.all().next().is_some()
+        let proper = |ssid: i64| (1..=65_534).contains(&ssid);
+        let once = |ssid: i64| {
+            self.securities.iter().filter(|(_, _, theirs)| *theirs == Some(ssid)).count() == 1
+                && self.servers.iter().filter(|(_, theirs)| *theirs == Some(ssid)).count() == 1
+        };
+        let paired = |ssid: Option<i64>| ssid.is_some_and(|ssid| proper(ssid) && once(ssid));
+        self.securities.iter().filter(|(_, own, _)| *own).count() <= 1
+            && self.securities.iter().filter(|(_, own, _)| !own).all(|(_, _, ssid)| paired(*ssid))
+            && self.servers.iter().all(|(_, ssid)| paired(*ssid))
+            && !self.servers.is_empty()
     }
 }
 
@@ -93,6 +84,64 @@ pub(super) fn bootstrap_server(tree: &Tree) -> Option<u16> {
 
 pub(super) fn is_bootstrap_server(tree: &Tree, instance: u16) -> bool {
     matches!(tree.get(Path::resource(SECURITY, instance, 1)), Some(Value::Boolean(true)))
+}
+
+/// What no Bootstrap-Delete and no Pack touches (LwM2M Core §6.1.7.6): the Bootstrap-Server Account with
+/// the instances of /21, /24 and /23 that it links to, and /3/0.
+pub(super) fn exempt(tree: &Tree) -> SmallVec<[Path; 4]> {
+    const DEVICE: Path = Path::instance(3, 0);
+    let mut exempt = SmallVec::from_iter([DEVICE]);
+    exempt.extend(bootstrap_instances(tree));
+    exempt
+}
+
+/// The /0 instance of the Bootstrap-Server Account and the instances that it links to: OSCORE (/0/x/17),
+/// MQTT (/0/x/26) and COSE (/0/x/27, several).
+pub(super) fn bootstrap_instances(tree: &Tree) -> SmallVec<[Path; 2]> {
+    const LINKS: [u16; 3] = [17, 26, 27];
+    let mut paths = SmallVec::new();
+    let Some(instance) = bootstrap_server(tree) else { return paths };
+    paths.push(Path::instance(SECURITY, instance));
+    for (path, value) in tree.entries(Path::instance(SECURITY, instance)) {
+        match *value {
+            Value::ObjectLink(object, linked) if LINKS.contains(&path.ids()[2]) => {
+                // 65535 is the null link, which leads nowhere.
+                paths.extend(Path::ROOT.child(object).and_then(|object| object.child(linked)));
+            }
+            _ => {}
+        }
+    }
+    paths
+}
+
+/// Whether the Bootstrap-Server Account, if there is one, has what it takes to be used: a URI, a Security
+/// Mode, and the keys of that mode (LwM2M Core §E.1).
+pub(super) fn bootstrap_account_complete(tree: &Tree) -> bool {
+    let Some(instance) = bootstrap_server(tree) else { return true };
+    let has = |id: u16| {
+        let key = tree.get(Path::resource(SECURITY, instance, id));
+        matches!(key, Some(Value::Opaque(bytes)) if !bytes.is_empty())
+    };
+    let keys: &[u16] = match integer(tree, Path::resource(SECURITY, instance, 2)) {
+        Some(0) => &[3, 5],
+        Some(1 | 2) => &[3, 4, 5],
+        Some(3) => &[],
+        Some(4) => &[4],
+        _ => return false,
+    };
+    uri(tree, instance).is_some_and(|uri| !uri.is_empty()) && keys.iter().all(|&id| has(id))
+}
+
+/// /0/x/12 of the Bootstrap-Server Account, the seconds it outlives a bootstrap; none is "for ever".
+pub(super) fn bootstrap_account_timeout(tree: &Tree) -> Option<Duration> {
+    let timeout = seconds(tree, Path::resource(SECURITY, bootstrap_server(tree)?, 12))?;
+    (!timeout.is_zero()).then_some(timeout)
+}
+
+/// The Short Server IDs of all /0 instances of LwM2M servers.
+pub(super) fn server_ids(tree: &Tree) -> SmallVec<[u16; 4]> {
+    let servers = tree.instances(SECURITY).filter(|&instance| !is_bootstrap_server(tree, instance));
+    servers.filter_map(|instance| u16::try_from(short_server_id(tree, instance)?).ok()).collect()
 }
 
 /// Whether there is a Server Account.
@@ -111,8 +160,8 @@ pub(super) fn servers(tree: &Tree) -> SmallVec<[Account; 4]> {
     servers
 }
 
-/// Whether the accounts fit together, as Finish demands: at least one Server Account, and every half
-/// of an account has its other half.
+/// Whether the accounts fit together, as Finish demands (LwM2M Core §6.1.7.7): at least one Server Account,
+/// every half of an account has its other half, and no Short Server ID is given twice.
 pub(super) fn consistent(tree: &Tree) -> bool {
     Accounts::of(tree).consistent()
 }

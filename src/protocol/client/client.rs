@@ -6,7 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::account;
-use super::bootstrap::{Farewell, Session};
+use super::bootstrap::{Farewell, Fingerprint, Session};
 use super::config::Config;
 use super::event::{Event, Failure, Fate, Link, Output, Reason, RequestKind, State};
 use super::register::{Registration, find};
@@ -35,6 +35,10 @@ pub struct Client {
     /// When the client hold-off or the wait after a failed bootstrap ends.
     pub(super) wake: Option<Instant>,
     pub(super) bootstrap_failures: u16,
+    /// When the Bootstrap-Server Account goes (/0/x/12).
+    pub(super) purge: Option<Instant>,
+    /// The smartcard the device has seen last.
+    pub(super) card: Fingerprint,
     pub(super) onboarded: bool,
     /// The device was asked to leave.
     pub(super) leaving: bool,
@@ -64,6 +68,8 @@ impl Client {
             bootstrap_due: Instant::ZERO,
             wake: None,
             bootstrap_failures: 0,
+            purge: None,
+            card: Fingerprint::default(),
             onboarded: false,
             leaving: false,
             departed: false,
@@ -97,8 +103,7 @@ impl Client {
     /// The requests that are on their way: one to each server at the most, apart from what is sent of its
     /// own accord.
     pub fn in_flight(&self) -> impl Iterator<Item = RequestKind> {
-        let bootstrap = self.bootstrap.as_ref().is_some_and(|session| session.request.is_some());
-        let bootstrap = bootstrap.then_some(RequestKind::BootstrapRequest);
+        let bootstrap = self.bootstrap.as_ref().and_then(|session| session.request);
         bootstrap
             .into_iter()
             .chain(self.registrations.iter().filter_map(|registration| registration.phase.request()))
@@ -136,9 +141,8 @@ impl Client {
             return;
         }
         self.wake = None;
-        if self.bootstrap.take().is_some_and(|session| session.request.is_some()) {
-            self.tell(Event::Request { kind: RequestKind::BootstrapRequest, fate: Fate::Abandoned });
-        }
+        self.purge = None;
+        self.break_off_session();
         self.leave_servers(now);
     }
 
@@ -153,6 +157,7 @@ impl Client {
         self.registrations = SmallVec::new();
         self.farewell = None;
         self.wake = None;
+        self.purge = None;
         if !matches!(self.state, State::Deregistered | State::Failed | State::Stopped) {
             self.enter(State::Stopped);
         }
@@ -161,7 +166,7 @@ impl Client {
     /// The link that was asked for is open.
     pub fn handle_opened(&mut self, link: Link, now: Instant) {
         match link {
-            Link::Bootstrap => self.request_bootstrap(now),
+            Link::Bootstrap => self.bootstrap_opened(now),
             Link::Server(server) => self.server_opened(server, now),
             Link::Package => {}
         }
@@ -171,13 +176,22 @@ impl Client {
     /// The link that was asked for cannot be opened, or turned out to lead nowhere.
     pub fn handle_open_failed(&mut self, link: Link, now: Instant) {
         match link {
-            Link::Bootstrap => self.bootstrap_failed(Failure::Unreachable, now),
+            Link::Bootstrap if self.bootstrap.is_some() => {
+                self.bootstrap_failed(Failure::Unreachable, now);
+            }
+            // It was to listen on, or to repeat the answer to Finish: nothing waits for it.
+            Link::Bootstrap => self.tell(Event::Failed(Failure::Unreachable)),
             Link::Package => {}
             Link::Server(server) => {
                 self.server_unreachable(server, now);
                 self.drain(link, now);
             }
         }
+    }
+
+    /// Whether the device knows a Bootstrap-Server, so that it can bootstrap when it is told to (/1/x/9).
+    pub fn has_bootstrap_account(&self) -> bool {
+        account::bootstrap_server(&self.tree).is_some()
     }
 
     /// Attempts that have failed in a row, since the device was last registered.
@@ -202,6 +216,9 @@ impl Client {
 
     /// A datagram came in on `link`.
     pub fn handle_input(&mut self, link: Link, datagram: &[u8], now: Instant) {
+        if link == Link::Bootstrap && self.begins_session(datagram) {
+            self.begin_unasked(now);
+        }
         match link {
             Link::Bootstrap => match (&mut self.bootstrap, &self.farewell) {
                 (Some(session), _) => session.exchange.handle_input(datagram, now),
@@ -234,11 +251,13 @@ impl Client {
         if self.farewell.as_ref().is_some_and(|farewell| farewell.until <= now) {
             self.farewell = None;
         }
+        if self.purge.is_some_and(|due| due <= now) {
+            self.purge_bootstrap_account();
+        }
         if let Some(session) = &mut self.bootstrap {
             session.exchange.handle_timeout(now);
             if session.deadline <= now {
-                let why = if session.inconsistent { Failure::Inconsistent } else { Failure::NoFinish };
-                self.bootstrap_failed(why, now);
+                self.bootstrap_session_due(now);
             }
             self.drain(Link::Bootstrap, now);
         }
@@ -273,45 +292,17 @@ impl Client {
             (at, if held_off { Reason::HoldOff } else { Reason::BootstrapRetry })
         });
         let farewell = self.farewell.as_ref().map(|farewell| (farewell.until, Reason::ForgetFinish));
-        let bootstrap = self.bootstrap.as_ref().and_then(|session| {
-            let silence = (session.deadline < Instant::FAR).then_some((session.deadline, Reason::NoFinish));
-            earliest(silence, exchange_timeout(&session.exchange))
-        });
+        let purge = self.purge.map(|at| (at, Reason::PurgeAccount));
+        let bootstrap = self
+            .bootstrap
+            .as_ref()
+            .and_then(|session| earliest(session.due(), exchange_timeout(&session.exchange)));
         let registrations = self.registrations.iter().filter_map(|registration| {
             let report = registration.report_due().map(|at| (at, Reason::Report));
             earliest(earliest(registration.deadline(), report), exchange_timeout(&registration.exchange))
         });
-        registrations.fold(earliest(earliest(wake, farewell), bootstrap), |all, one| earliest(all, Some(one)))
-    }
-
-    // ----- deciding -------------------------------------------------------------------------------
-
-    /// The bootstrap sequence (LwM2M Core §6.1.2): register with the accounts there are, else ask the
-    /// Bootstrap-Server.
-    pub(super) fn decide(&mut self, due: Instant, now: Instant) {
-        if account::any_server(&self.tree) {
-            self.connect_servers(due);
-        } else {
-            self.need_bootstrap(due, now);
-        }
-    }
-
-    pub(super) fn need_bootstrap(&mut self, due: Instant, now: Instant) {
-        let Some(instance) = account::bootstrap_server(&self.tree) else {
-            return self.give_up(Failure::NoAccount);
-        };
-        self.bootstrap_due = due;
-        let hold_off = account::hold_off(&self.tree, instance);
-        if hold_off.is_zero() {
-            return self.connect_bootstrap(now);
-        }
-        self.enter(State::HoldOff);
-        self.wake = Some(due + hold_off);
-    }
-
-    pub(super) fn give_up(&mut self, failure: Failure) {
-        self.tell(Event::Failed(failure));
-        self.enter(State::Failed);
+        let own = earliest(earliest(wake, farewell), earliest(bootstrap, purge));
+        registrations.fold(own, |all, one| earliest(all, Some(one)))
     }
 
     // ----- plumbing -------------------------------------------------------------------------------
@@ -338,7 +329,7 @@ impl Client {
         match (event, link) {
             (coap::Event::Request(received), Link::Bootstrap) => self.bootstrap_command(received, now),
             (coap::Event::Request(received), Link::Server(server)) => {
-                self.server_request(server, received, now);
+                self.hear_server(server, received, now);
             }
             (coap::Event::Response { message, .. }, Link::Bootstrap) => {
                 self.bootstrap_answered(&message, now)
@@ -371,6 +362,17 @@ impl Client {
                 | coap::Event::Notified { .. },
                 _,
             ) => {}
+        }
+    }
+
+    fn hear_server(&mut self, server: u16, received: coap::Received, now: Instant) {
+        if self.bootstrap.is_none() {
+            return self.server_request(server, received, now);
+        }
+        // LwM2M Core §6.1.7: during a bootstrap, requests of others may be ignored; the store is half
+        // written.
+        if let Some(registration) = self.registration(server) {
+            registration.exchange.ignore(received);
         }
     }
 

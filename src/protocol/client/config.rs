@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bootstrap::BootstrapPolicy;
+use super::bootstrap::{BootstrapPolicy, Card};
 use super::register::RegistrationPolicy;
 use super::report::ReportPolicy;
 use crate::base::Instant;
@@ -37,6 +37,12 @@ pub trait Provision: fmt::Debug + Send + Sync {
     /// What the device with this number in its fleet holds beyond [`Config::factory`], or instead of it:
     /// resources and resource instances.
     fn own(&self, number: u32) -> Vec<Entry>;
+
+    /// What the device with this number finds in its card slot at `now`. It looks when it is switched on
+    /// and before each Register and Update, so this should be cheap.
+    fn card(&self, _number: u32, _now: Instant) -> Card {
+        Card::Absent
+    }
 }
 
 /// A device whose values follow the time and its own nature.

@@ -99,7 +99,7 @@ pub enum Operation {
     Write,
     /// DELETE.
     Delete,
-    /// POST /bs.
+    /// POST /bs, or PUT.
     Finish,
 }
 
@@ -178,6 +178,12 @@ pub enum Failure {
     NoFinish,
     /// Finish came, but the accounts do not fit together; 4.06 was answered.
     Inconsistent,
+    /// A Bootstrap-Pack could not be read, or its accounts do not fit together.
+    PackInvalid,
+    /// The smartcard does not answer.
+    CardUnreadable,
+    /// What the smartcard holds cannot be read, or makes no account.
+    CardInconsistent,
     /// There is no account to start from.
     NoAccount,
     /// The server URI in the store cannot be used.
@@ -271,6 +277,8 @@ pub enum Reason {
     NoFinish,
     /// The answer to Finish need not be kept any longer.
     ForgetFinish,
+    /// The Bootstrap-Server Account has outlived its time (/0/x/12).
+    PurgeAccount,
     /// The next registration attempt is due.
     RegistrationRetry,
     /// An Update is due.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!            power_on
-//!               |            (account in the store)
+//!               |            (account on the card or in the store)
 //!             Decide ------------------------------------------+
 //!               | (Bootstrap-Server account only)              |
 //!            HoldOff <----------------------+                  |
@@ -18,8 +18,11 @@
 //!                                                        Deregistering -> Off
 //! ```
 //!
-//! Each machine here is sans-IO. [`Client`] composes them behind one poll interface; `bootstrap`
-//! answers a Bootstrap-Server's commands, `register` keeps the registrations, `manage`
+//! A bootstrap that is triggered, or begun by the Bootstrap-Server, leaves registrations alone until it has
+//! succeeded; one that fails goes back to what was there before.
+//!
+//! Each machine here is sans-IO. [`Client`] composes them behind one poll interface; `bootstrap` decides
+//! where accounts come from and answers a Bootstrap-Server's commands, `register` keeps the registrations, `manage`
 //! answers what a server asks of a registered device,
 //! and `report` tells servers what they observe. This room never resolves a name, opens a socket
 //! or reads a clock.
@@ -35,8 +38,8 @@ mod manage;
 mod register;
 mod report;
 
-pub use account::bootstrap_account;
-pub use bootstrap::BootstrapPolicy;
+pub use account::{Credentials, ServerAccount, bootstrap_account, server_account};
+pub use bootstrap::{BootstrapPolicy, Card, CardError, NoFinish, decode_card, encode_card};
 pub use client::Client;
 pub use config::{Backoff, Config, Device, Provision};
 pub use event::{

@@ -4,11 +4,15 @@
 //! run it with that one alone.
 
 mod bad_luck;
+mod bootstrapping;
+mod capture;
 mod dry_run;
 mod ems;
 mod hostile;
 mod onboarding;
+mod player;
 mod registration;
+mod ways;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -67,7 +71,10 @@ impl Setup {
         Arc::new(client::Config {
             version: self.version,
             transmission: Arc::new(self.params.clone()),
-            bootstrap: BootstrapPolicy { preferred_format: self.format, ..BootstrapPolicy::default() },
+            bootstrap: BootstrapPolicy {
+                formats: self.format.into_iter().collect(),
+                ..BootstrapPolicy::default()
+            },
             registration: RegistrationPolicy::default(),
             report: ReportPolicy::default(),
             provision: None,

@@ -4,29 +4,36 @@ use crate::protocol::client::account;
 use crate::protocol::client::event::Operation;
 use crate::protocol::coap::{Code, ContentFormat, Message};
 use crate::protocol::content::{self, listing};
-use crate::protocol::lwm2m::{Entry, Path, Tree, Version, objects};
+use crate::protocol::lwm2m::{Entry, Path, Tree, Version, access, objects};
 
 const SECURITY: u16 = 0;
 const SERVER: u16 = 1;
 const ACCESS_CONTROL: u16 = 2;
-const DEVICE: u16 = 3;
 
 /// Which command a request is; `None` for what is no command of the bootstrap interface.
 pub(super) fn operation(request: &Message) -> Option<Operation> {
     match request.code() {
         Code::GET if request.accept() == Some(ContentFormat::LINK) => Some(Operation::Discover),
         Code::GET => Some(Operation::Read),
+        // Servers exist that PUT their Finish (Wakaama's), and no Write goes to /bs.
+        Code::POST | Code::PUT if request.path_is(&["bs"]) => Some(Operation::Finish),
         Code::PUT => Some(Operation::Write),
         Code::DELETE => Some(Operation::Delete),
-        Code::POST if request.path_is(&["bs"]) => Some(Operation::Finish),
         _ => None,
     }
 }
 
-/// Carries out a command and makes its answer.
-pub(super) fn execute(operation: Operation, request: &Message, tree: &mut Tree, version: Version) -> Message {
+/// Carries out a command and makes its answer. `saved` is the store as it was when the session began.
+pub(super) fn execute(
+    operation: Operation,
+    request: &Message,
+    tree: &mut Tree,
+    saved: &Tree,
+    version: Version,
+) -> Message {
     if operation == Operation::Finish {
-        return Message::response(finish(tree));
+        let settled = settle(tree, saved);
+        return Message::response(if settled { Code::CHANGED } else { Code::NOT_ACCEPTABLE });
     }
     let Some(path) = Path::from_segments(request.path()) else {
         return Message::response(Code::BAD_REQUEST);
@@ -40,9 +47,28 @@ pub(super) fn execute(operation: Operation, request: &Message, tree: &mut Tree, 
     }
 }
 
-/// Bootstrap-Finish: 2.04 where the accounts fit together, 4.06 where they do not.
-fn finish(tree: &Tree) -> Code {
-    if account::consistent(tree) { Code::CHANGED } else { Code::NOT_ACCEPTABLE }
+/// What Finish asks (LwM2M Core §6.1.7.7): that the accounts fit together, and that a Bootstrap-Server
+/// Account that was written anew is complete. Servers that lost their account since `saved` then take
+/// with them what was theirs; if it does not fit together, nothing changes.
+pub(super) fn settle(tree: &mut Tree, saved: &Tree) -> bool {
+    let left = account::server_ids(tree);
+    let mut removed = account::server_ids(saved);
+    removed.retain(|ssid| !left.contains(ssid));
+    if removed.is_empty() {
+        return fits_together(tree);
+    }
+    let mut settled = tree.clone();
+    removed.iter().for_each(|&ssid| access::server_removed(&mut settled, ssid));
+    let fits = fits_together(&settled);
+    if fits {
+        *tree = settled;
+    }
+    fits
+}
+
+/// The access control that several servers take (/2) is there in every device, so nothing hangs on it.
+fn fits_together(tree: &Tree) -> bool {
+    account::consistent(tree) && account::bootstrap_account_complete(tree)
 }
 
 /// Bootstrap-Discover on the root or on one object.
@@ -61,7 +87,7 @@ fn discover(path: Path, tree: &Tree, version: Version) -> Message {
         .with_payload(listing::bootstrap_discover(tree, version, path))
 }
 
-/// Bootstrap-Read: /1 and /2 and their instances only (1.1 and later).
+/// Bootstrap-Read: /1 and /2 and their instances only, in TLV or a SenML (1.1 and later).
 fn read(path: Path, accept: Option<ContentFormat>, tree: &Tree, version: Version) -> Message {
     let allowed = matches!(*path.ids(), [SERVER | ACCESS_CONTROL] | [SERVER | ACCESS_CONTROL, _]);
     if !allowed || version == Version::V1_0 {
@@ -77,9 +103,10 @@ fn read(path: Path, accept: Option<ContentFormat>, tree: &Tree, version: Version
 /// or of access control that is written is replaced; of other objects, what is written is set.
 fn write(path: Path, request: &Message, tree: &mut Tree) -> Code {
     let Some(format) = request.content_format() else { return Code::BAD_REQUEST };
-    let Some(&object) = path.ids().first() else { return Code::METHOD_NOT_ALLOWED };
+    let Some(&object) = path.ids().first() else { return Code::BAD_REQUEST };
+    // TS: the only error codes of Bootstrap-Write are 4.00 and 4.15.
     if objects::find(object).is_none() {
-        return Code::NOT_FOUND;
+        return Code::BAD_REQUEST;
     }
     let entries = match content::decode(format, path, request.payload()) {
         Ok(entries) => entries,
@@ -105,14 +132,11 @@ fn replace_instances(mut entries: Vec<Entry>, tree: &mut Tree) -> bool {
     stored
 }
 
-/// Bootstrap-Delete: never the Bootstrap-Server Account, never /3/0.
+/// Bootstrap-Delete: never the Bootstrap-Server Account with what it links to, never /3/0.
 fn delete(path: Path, tree: &mut Tree) -> Code {
     match *path.ids() {
         [] => {
-            let present: Vec<u16> = tree.objects().collect();
-            for object in present {
-                delete_object(object, tree);
-            }
+            tree.clear_except(&account::exempt(tree));
             Code::DELETED
         }
         [object] if supported(tree, object) => {
@@ -120,7 +144,7 @@ fn delete(path: Path, tree: &mut Tree) -> Code {
             Code::DELETED
         }
         [object, instance] if tree.has_instance(object, instance) => {
-            if kept(tree, object, instance) {
+            if account::exempt(tree).contains(&path) {
                 return Code::BAD_REQUEST;
             }
             tree.remove(path);
@@ -132,17 +156,11 @@ fn delete(path: Path, tree: &mut Tree) -> Code {
 }
 
 fn delete_object(object: u16, tree: &mut Tree) {
-    let doomed: Vec<u16> = tree.instances(object).filter(|&i| !kept(tree, object, i)).collect();
+    let exempt = account::exempt(tree);
+    let instances = tree.instances(object).filter_map(|instance| Path::ROOT.child(object)?.child(instance));
+    let doomed: Vec<Path> = instances.filter(|instance| !exempt.contains(instance)).collect();
     for instance in doomed {
-        tree.remove(Path::instance(object, instance));
-    }
-}
-
-fn kept(tree: &Tree, object: u16, instance: u16) -> bool {
-    match object {
-        SECURITY => account::is_bootstrap_server(tree, instance),
-        DEVICE => true,
-        _ => false,
+        tree.remove(instance);
     }
 }
 

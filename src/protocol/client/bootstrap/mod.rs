@@ -1,111 +1,78 @@
-//! One bootstrap session with the Bootstrap-Server (LwM2M Core §6.1), and what is kept after it.
+//! Bootstrapping (LwM2M Core §6.1): how a device comes to its accounts, all four ways of it.
+//!
+//! `sequence` decides which way is taken; `card` reads a smartcard. The rest is a session with the
+//! Bootstrap-Server, whoever began it:
+//!
+//! ```text
+//!              link open
+//!   1.2, pack: GET /bspack --2.05, fits together---------------------------+
+//!                | anything else                                           |
+//!              POST /bs <--4.15, other format--+                           |
+//!                | 2.04      +-----------------+                           |
+//!   unasked -> commands <----4.06                                          |
+//!   (1.0)        | Finish ---> fits together? --2.04--> registrations anew <+
+//!                | silence, refusal
+//!              failed: the store as it was; registrations go on, or begin, or the next try is awaited
+//! ```
+//!
+//! While a session runs, or is about to, registrations that the device has stay as they are: they are kept
+//! up to date, but requests of their servers go unanswered until the store is whole again. A bootstrap that
+//! succeeds ends them, and the device registers anew with every server, as GEISA ADM wants; the TS demands
+//! it only of servers whose account has changed. Nothing is de-registered: a Register takes the place of
+//! the one before, and servers that are no longer there see the lifetime expire.
 
+mod card;
 mod commands;
+mod pack;
 mod policy;
+mod sequence;
+mod session;
 
-pub use policy::BootstrapPolicy;
+pub use card::{Card, CardError, decode_card, encode_card};
+pub use policy::{BootstrapPolicy, NoFinish};
+
+pub(super) use card::Fingerprint;
+pub(super) use session::{Farewell, Session};
 
 use super::account;
 use super::client::Client;
-use super::config::Config;
 use super::event::{Event, Failure, Fate, Link, Operation, Output, RequestKind, Stage, State};
 use super::manage::Kept;
-use super::register::ended;
+use super::register::{BootstrapRetry, ended};
 use crate::base::Instant;
-use crate::protocol::coap::{self, Code, Exchange, Handle, Message, Params};
-use crate::protocol::lwm2m::{ServerUri, Tree};
-
-/// A bootstrap under way.
-pub(super) struct Session {
-    pub exchange: Exchange,
-    /// The Bootstrap-Request, until it is answered.
-    pub request: Option<Handle>,
-    /// When the Bootstrap-Request was sent.
-    pub requested: Instant,
-    /// Whether a command has come.
-    pub commanded: bool,
-    /// Whether the last command was a Finish that was answered with 4.06.
-    pub inconsistent: bool,
-    /// When the device last gave the word to the Bootstrap-Server: a command's latency counts from here.
-    pub answered: Instant,
-    /// Without a further command until here, the bootstrap has failed.
-    pub deadline: Instant,
-    /// The store as it was, to go back to if the bootstrap fails.
-    pub saved: Tree,
-}
-
-impl Session {
-    pub(super) fn new(exchange: Exchange, saved: Tree, now: Instant) -> Self {
-        Session {
-            exchange,
-            request: None,
-            requested: now,
-            commanded: false,
-            inconsistent: false,
-            answered: now,
-            deadline: Instant::FAR,
-            saved,
-        }
-    }
-
-    /// Sends `POST /bs?ep=&pct=`. Servers exist that want `ep` first and nothing behind `pct`.
-    pub(super) fn send_request(&mut self, endpoint: &str, config: &Config, now: Instant) {
-        let request = Message::request(Code::POST).with_path(&["bs"]).with_parameter("ep", endpoint);
-        let request = match config.bootstrap.preferred_format {
-            Some(format) => request.with_parameter("pct", format.0),
-            None => request,
-        };
-        self.request = Some(self.exchange.request(request, now));
-        self.requested = now;
-        self.answered = now;
-    }
-
-    /// The Bootstrap-Server gave a sign of life: the wait for Finish starts anew. The TS gives
-    /// EXCHANGE_LIFETIME for it; whether per command or in all it leaves open, and clients in the
-    /// field count per command.
-    pub(super) fn heard(&mut self, params: &Params, now: Instant) {
-        self.deadline = now + params.exchange_lifetime();
-    }
-}
-
-/// The answer to Finish, kept for a Bootstrap-Server that did not get it: all that is left of a
-/// session, since a whole exchange layer in each idle meter would cost more than the meter.
-pub(super) struct Farewell {
-    /// The answer as it was sent.
-    pub answer: Box<[u8]>,
-    /// EXCHANGE_LIFETIME after Finish nobody asks again.
-    pub until: Instant,
-}
-
-impl Farewell {
-    /// Whether `datagram` is the Finish that `answer` answered: a confirmable POST with the same message
-    /// ID (RFC 7252 §4.5).
-    pub(super) fn answers(&self, datagram: &[u8]) -> bool {
-        const TYPE: u8 = 0b0011_0000;
-        match (datagram, &*self.answer) {
-            ([first, code, id @ ..], [_, _, answered @ ..]) => {
-                first & TYPE == 0
-                    && *code == Code::POST.0
-                    && id.len() >= 2
-                    && id.get(..2) == answered.get(..2)
-            }
-            _ => false,
-        }
-    }
-}
+use crate::protocol::coap::{self, Code, Exchange, Message};
+use crate::protocol::lwm2m::Version;
 
 /// How a device goes through a bootstrap.
 impl Client {
     pub(super) fn connect_bootstrap(&mut self, now: Instant) {
-        let uri = account::bootstrap_server(&self.tree)
-            .and_then(|instance| account::uri(&self.tree, instance))
-            .and_then(|uri| uri.parse::<ServerUri>().ok());
-        let Some(uri) = uri else { return self.give_up(Failure::ServerUri) };
+        let Some(uri) = self.bootstrap_uri() else {
+            self.tell(Event::Failed(Failure::ServerUri));
+            return self.fall_back(Failure::ServerUri, now);
+        };
+        self.begin_session(now);
+        self.out.push_back(Output::Open { link: Link::Bootstrap, uri });
+    }
+
+    fn begin_session(&mut self, now: Instant) {
         let exchange = Exchange::new(self.config.transmission.clone(), self.child_rng());
         self.farewell = None;
+        self.purge = None;
+        self.wake = None;
         self.bootstrap = Some(Box::new(Session::new(exchange, self.tree.clone(), now)));
         self.enter(State::Bootstrapping);
-        self.out.push_back(Output::Open { link: Link::Bootstrap, uri });
+    }
+
+    /// The way to the Bootstrap-Server is open.
+    pub(super) fn bootstrap_opened(&mut self, now: Instant) {
+        // One that was opened to listen, or opened again, leads to no request.
+        if self.bootstrap.as_ref().is_none_or(|session| session.begun()) {
+            return;
+        }
+        match self.config.bootstrap.pack && self.config.version == Version::V1_2 {
+            true => self.request_pack(now),
+            false => self.request_bootstrap(now),
+        }
     }
 
     pub(super) fn request_bootstrap(&mut self, now: Instant) {
@@ -115,30 +82,40 @@ impl Client {
     }
 
     pub(super) fn bootstrap_answered(&mut self, answer: &Message, now: Instant) {
+        let Some(kind) = self.bootstrap.as_mut().and_then(|session| session.request.take()) else { return };
+        self.tell(Event::Request { kind, fate: Fate::Answered });
+        match kind {
+            RequestKind::BootstrapPackRequest => self.pack_answered(answer, now),
+            _ => self.request_answered(answer, now),
+        }
+    }
+
+    fn request_answered(&mut self, answer: &Message, now: Instant) {
         let Some(session) = &mut self.bootstrap else { return };
-        let since = session.requested;
-        session.request = None;
-        // A command may have overtaken the answer: then the word went back and forth since.
-        if !session.commanded {
-            session.answered = now;
-        }
-        session.heard(&self.config.transmission, now);
-        self.tell(Event::Request { kind: RequestKind::BootstrapRequest, fate: Fate::Answered });
         if answer.code() == Code::CHANGED {
-            self.tell(Event::Completed { stage: Stage::BootstrapRequest, since });
-        } else {
-            self.bootstrap_failed(Failure::Refused(RequestKind::BootstrapRequest, answer.code()), now);
+            let since = session.requested.unwrap_or(now);
+            // A command may have overtaken the answer: then the word went back and forth since.
+            if !session.commanded {
+                session.answered = now;
+            }
+            session.heard(&self.config, now);
+            return self.tell(Event::Completed { stage: Stage::BootstrapRequest, since });
         }
+        if session.other_format(answer.code(), &self.config) {
+            return self.request_bootstrap(now);
+        }
+        self.bootstrap_failed(Failure::Refused(RequestKind::BootstrapRequest, answer.code()), now);
     }
 
     pub(super) fn bootstrap_command(&mut self, received: coap::Received, now: Instant) {
         let Some(session) = &mut self.bootstrap else { return };
-        session.heard(&self.config.transmission, now);
+        session.heard(&self.config, now);
         let Some(operation) = commands::operation(&received.message) else {
             let refusal = Message::response(Code::METHOD_NOT_ALLOWED);
             return session.exchange.respond(received, refusal, now);
         };
-        let answer = commands::execute(operation, &received.message, &mut self.tree, self.config.version);
+        let (tree, saved) = (&mut self.tree, &session.saved);
+        let answer = commands::execute(operation, &received.message, tree, saved, self.config.version);
         let since = std::mem::replace(&mut session.answered, now);
         session.commanded = true;
         let success = answer.code().is_success();
@@ -154,12 +131,12 @@ impl Client {
         }
     }
 
-    /// Finish was answered with 2.04: the new accounts are in force.
+    /// Finish was answered with 2.04, or a Pack is stored: the new accounts are in force.
     fn finished(&mut self, now: Instant) {
         let Some(mut session) = self.bootstrap.take() else { return };
-        if session.request.take().is_some() {
-            // The server worked through its commands although its own 2.04 never arrived.
-            self.tell(Event::Request { kind: RequestKind::BootstrapRequest, fate: Fate::Abandoned });
+        if let Some(kind) = session.request.take() {
+            // The server worked through its commands although its own answer never arrived.
+            self.tell(Event::Request { kind, fate: Fate::Abandoned });
         }
         let mut last = None;
         while let Some(output) = session.exchange.poll_output() {
@@ -177,54 +154,164 @@ impl Client {
             let until = now + self.config.transmission.exchange_lifetime();
             Box::new(Farewell { answer: answer.into(), until })
         });
+        self.purge = account::bootstrap_account_timeout(&self.tree).map(|timeout| now + timeout);
         self.tell(Event::Completed { stage: Stage::Bootstrap, since: self.bootstrap_due });
+        self.end_registrations();
         self.connect_servers(now);
     }
 
-    /// The Bootstrap-Request will not be answered.
+    /// The device's own request will not be answered.
     pub(super) fn bootstrap_request_failed(&mut self, why: coap::Failure, now: Instant) {
+        let Some(kind) = self.bootstrap.as_mut().and_then(|session| session.request.take()) else { return };
+        let (fate, failure) = ended(kind, why);
+        self.tell(Event::Request { kind, fate });
+        match kind {
+            // An address that cannot be sent to will not do for a Bootstrap-Request either.
+            RequestKind::BootstrapPackRequest if failure != Failure::Unreachable => {
+                self.pack_request_failed(why, failure, now);
+            }
+            _ => self.bootstrap_failed(failure, now),
+        }
+    }
+
+    /// The session's own time has come: the next Pack-Request, or the end.
+    pub(super) fn bootstrap_session_due(&mut self, now: Instant) {
         let Some(session) = &mut self.bootstrap else { return };
-        session.request = None;
-        let (fate, failure) = ended(RequestKind::BootstrapRequest, why);
-        self.tell(Event::Request { kind: RequestKind::BootstrapRequest, fate });
-        self.bootstrap_failed(failure, now);
+        if session.pausing {
+            return self.request_pack(now);
+        }
+        let why = if session.inconsistent { Failure::Inconsistent } else { Failure::NoFinish };
+        self.bootstrap_failed(why, now);
+    }
+
+    /// Ends the session as if it had not been begun (LwM2M Core §6.1.5): whatever was half written is
+    /// taken back. False if there was none.
+    pub(super) fn break_off_session(&mut self) -> bool {
+        let Some(session) = self.bootstrap.take() else { return false };
+        if let Some(kind) = session.request {
+            self.tell(Event::Request { kind, fate: Fate::Abandoned });
+        }
+        self.tree = session.saved;
+        true
     }
 
     pub(super) fn bootstrap_failed(&mut self, failure: Failure, now: Instant) {
-        let Some(session) = self.bootstrap.take() else { return };
-        if session.request.is_some() {
-            self.tell(Event::Request { kind: RequestKind::BootstrapRequest, fate: Fate::Abandoned });
+        if !self.break_off_session() {
+            return;
         }
-        // Whatever was half written is taken back (LwM2M Core §6.1.5: as if it had not been begun).
-        self.tree = session.saved;
         self.tell(Event::Failed(failure));
         if self.leaving {
             return self.stop();
         }
-        self.back_off(now);
+        self.fall_back(failure, now);
     }
 
-    /// Waits before the next bootstrap; longer each time until a registration succeeds, so that a server
-    /// that hands out what leads nowhere is not asked for it all the time.
+    /// No bootstrap now: the device goes on with the registrations it has, begins those it has accounts for,
+    /// or waits for the next bootstrap.
+    fn fall_back(&mut self, failure: Failure, now: Instant) {
+        if self.registrations.iter().any(|registration| registration.is_alive()) {
+            self.show_registrations();
+        } else if account::any_server(&self.tree) {
+            // What was there before may still be good.
+            self.end_registrations();
+            self.connect_servers(now);
+        } else {
+            self.retry_bootstrap(failure, now);
+        }
+    }
+
+    /// There is nothing but the Bootstrap-Server to turn to: again later, or never, by behaviour.
+    fn retry_bootstrap(&mut self, failure: Failure, now: Instant) {
+        let row = self.config.registration.behaviour.row();
+        let retry = match failure {
+            // No waiting makes it one.
+            Failure::ServerUri => BootstrapRetry::Abort,
+            Failure::Refused(..) => row.bootstrap_refused,
+            _ => row.bootstrap_timeout,
+        };
+        let wait = match retry {
+            BootstrapRetry::Policy => return self.back_off(now),
+            BootstrapRetry::Fixed(wait) => Some(wait),
+            BootstrapRetry::Waits(waits) => waits.get(usize::from(self.bootstrap_failures)).copied(),
+            BootstrapRetry::Abort => None,
+        };
+        let Some(wait) = wait else { return self.enter(State::Failed) };
+        self.bootstrap_failures = self.bootstrap_failures.saturating_add(1);
+        self.wake = Some(now + wait);
+        self.enter(State::BootstrapBackoff);
+    }
+
+    /// Every registration has failed: waits before the next bootstrap; longer each time until a
+    /// registration succeeds, so that a server that hands out what leads nowhere is not asked for it all
+    /// the time.
     pub(super) fn back_off(&mut self, now: Instant) {
         self.bootstrap_failures = self.bootstrap_failures.saturating_add(1);
+        self.purge = None;
         let unit = self.rng.unit();
         let wait = self.config.bootstrap.backoff.wait(self.bootstrap_failures.into(), unit);
         self.wake = Some(now + wait);
         self.enter(State::BootstrapBackoff);
     }
 
-    /// /1/x/9 was executed: the device bootstraps again.
+    /// Whether a bootstrap runs or is about to.
+    pub(super) fn bootstrap_under_way(&self) -> bool {
+        self.bootstrap.is_some() || self.wake.is_some()
+    }
+
+    /// /1/x/9 was executed, and answered: the device bootstraps again, as from its own will. Nothing happens
+    /// if it does so already, is leaving, or has no Bootstrap-Server Account.
     pub(super) fn trigger_bootstrap(&mut self, now: Instant) {
-        self.end_registrations();
+        if self.bootstrap_under_way() || self.leaving || !self.has_bootstrap_account() {
+            return;
+        }
         self.need_bootstrap(now, now);
     }
 
-    /// /3/0/5 was executed: the device is as it left the factory, and starts anew. What it is to keep are
-    /// certificates; without any, all of them are kept.
+    /// Whether a datagram from the Bootstrap-Server, which the device asked for nothing, begins a session
+    /// (the 1.0 way of server-initiated bootstrap): a Confirmable request, by policy, and not before the
+    /// device has tried the other ways.
+    pub(super) fn begins_session(&self, datagram: &[u8]) -> bool {
+        const TYPE: u8 = 0b0011_0000;
+        if !self.config.bootstrap.server_initiated || self.bootstrap.is_some() || self.leaving {
+            return false;
+        }
+        let off = matches!(self.state, State::Off | State::Stopped | State::Failed);
+        let command = matches!(datagram, [first, 1..=4, _, _, ..] if first & TYPE == 0);
+        let repeated = self.farewell.as_ref().is_some_and(|farewell| farewell.answers(datagram));
+        command && !repeated && !off && self.has_bootstrap_account()
+    }
+
+    pub(super) fn begin_unasked(&mut self, now: Instant) {
+        self.bootstrap_due = now;
+        self.begin_session(now);
+        if let Some(session) = &mut self.bootstrap {
+            session.heard(&self.config, now);
+            session.commanded = true;
+        }
+    }
+
+    /// /0/x/12 has passed since the last Finish: there is no way back to the Bootstrap-Server.
+    pub(super) fn purge_bootstrap_account(&mut self) {
+        self.purge = None;
+        for instance in account::bootstrap_instances(&self.tree) {
+            self.tree.remove(instance);
+        }
+    }
+
+    /// /3/0/5 was executed, and answered: the device is as it left the factory, and starts anew. What it is
+    /// to keep are certificates; without any, all of them are kept.
     pub(super) fn factory_reset(&mut self, _kept: Kept, now: Instant) {
         self.end_registrations();
+        self.break_off_session();
+        self.wake = None;
+        self.purge = None;
+        self.farewell = None;
+        self.card = Fingerprint::default();
+        self.bootstrap_failures = 0;
         self.tree = self.factory_store();
         self.decide(now, now);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,6 +52,9 @@ pub struct Row {
     pub update_broken: OnUpdate,
     /// When Updates are sent, unless the policy says otherwise.
     pub update_timing: UpdateTiming,
+    /// A Bootstrap-Request that names a format and is refused with 4.xx is made again without one, as for a
+    /// 1.0 server (after 4.15 every device does so).
+    pub drops_refused_format: bool,
     /// The Bootstrap-Request was refused.
     pub bootstrap_refused: BootstrapRetry,
     /// The Bootstrap-Request was not answered, or the Bootstrap-Server could not be reached or never came
@@ -183,6 +186,7 @@ const SPEC: Row = Row {
     update_timeout: OnUpdate::Register,
     update_broken: OnUpdate::Register,
     update_timing: UpdateTiming::Half,
+    drops_refused_format: false,
     bootstrap_refused: BootstrapRetry::Policy,
     bootstrap_timeout: BootstrapRetry::Policy,
     bootstrap_limit: BootstrapLimit::PerCommand,
@@ -195,6 +199,7 @@ const ANJAY: Row = Row {
     used_up: UsedUp::Stay,
     update_broken: OnUpdate::Bootstrap,
     update_timing: UpdateTiming::LifetimeLess93,
+    drops_refused_format: true,
     bootstrap_refused: BootstrapRetry::Abort,
     bootstrap_timeout: BootstrapRetry::Abort,
     ..SPEC

@@ -151,12 +151,7 @@ impl Client {
         if self.leaving {
             return;
         }
-        if let Some(session) = self.bootstrap.take() {
-            if session.request.is_some() {
-                self.tell(Event::Request { kind: RequestKind::BootstrapRequest, fate: Fate::Abandoned });
-            }
-            self.tree = session.saved;
-        }
+        self.break_off_session();
         self.wake = None;
         self.farewell = None;
         let before = std::mem::take(&mut self.registrations);

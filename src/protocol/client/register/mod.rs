@@ -106,6 +106,9 @@ impl Client {
 
     fn register(&mut self, server: u16, now: Instant) {
         self.void_observations(server);
+        if self.card_exchanged(now) {
+            return;
+        }
         let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         registration.register(&self.endpoint, &self.tree, &self.config, now);

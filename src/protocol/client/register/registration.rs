@@ -206,6 +206,15 @@ impl Registration {
         self.rare.as_ref().is_some_and(|rare| rare.exhausted)
     }
 
+    /// Whether something may still become of it by itself, other than to begin anew.
+    pub(in crate::protocol::client) fn is_alive(&self) -> bool {
+        match self.phase {
+            Phase::Pending | Phase::Failed => false,
+            Phase::Connecting | Phase::Registering(_) | Phase::Waiting(_) => !self.is_exhausted(),
+            Phase::Registered(_) | Phase::Updating(_) | Phase::Deregistering(_) | Phase::Disabled(_) => true,
+        }
+    }
+
     /// Whether the server gave it a location that it has not outlived.
     pub(in crate::protocol::client) fn has_location(&self) -> bool {
         self.location.is_some()

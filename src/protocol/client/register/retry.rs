@@ -91,7 +91,7 @@ impl Client {
         registration.drop_location();
         registration.phase = again.map_or(Phase::Failed, |wait| Phase::Waiting(now + wait));
         self.next_in_order(server, false, now);
-        if self.every_registration_failed() && self.may_bootstrap() {
+        if !self.bootstrap_under_way() && self.every_registration_failed() && self.may_bootstrap() {
             return self.bootstrap_instead(now);
         }
         self.show_registrations();

@@ -18,6 +18,9 @@ const REPEAT_AFTER: Duration = Duration::from_secs(1);
 impl Client {
     /// Something is due at a registered server: an Update, or a Register if the lifetime has run out.
     pub(super) fn update(&mut self, server: u16, due: Instant, now: Instant) {
+        if self.card_exchanged(now) {
+            return;
+        }
         let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         if registration.expires <= now {
@@ -66,7 +69,8 @@ impl Client {
         if self.leaving {
             return self.leave_without_word(server);
         }
-        let alone = !self.another_is_up(server);
+        let bootstraps =
+            !self.another_is_up(server) && self.has_bootstrap_account() && !self.bootstrap_under_way();
         let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         let repeated = registration.peek().is_some_and(|rare| rare.repeated);
@@ -90,9 +94,7 @@ impl Client {
                 let pause = account::Terms::read(&self.tree, registration.account.server).sequence_delay;
                 self.used_up(server, pause, now);
             }
-            OnUpdate::Bootstrap if alone && account::bootstrap_server(&self.tree).is_some() => {
-                self.bootstrap_instead(now);
-            }
+            OnUpdate::Bootstrap if bootstraps => self.bootstrap_instead(now),
             OnUpdate::Bootstrap => self.register_again(server, false, now),
         }
     }

@@ -70,6 +70,14 @@ fn refuse(code: Code) -> Reply {
     Reply::Answer(Message::response(code))
 }
 
+/// Refuses everything with `code`, but for the Bootstrap-Server, which stays silent.
+fn servers_refuse(code: Code) -> impl Fn(&Seen) -> Reply + 'static {
+    move |seen| match seen.link {
+        Link::Bootstrap => Reply::Silence,
+        _ => refuse(code),
+    }
+}
+
 /// The two halves of an account, with what /1 holds besides.
 fn account(server: u16, own: &[(u16, Value)]) -> Vec<Entry> {
     let security = |id| Path::resource(0, server, id);

@@ -10,6 +10,7 @@ fn priority(place: u64) -> (u16, Value) {
 fn only(open: &'static [u16]) -> impl Fn(&Seen) -> Reply + 'static {
     move |seen| match seen.link {
         Link::Server(server) if open.contains(&server) => obliging(seen),
+        Link::Bootstrap => Reply::Silence,
         _ => refuse(Code::FORBIDDEN),
     }
 }

@@ -63,8 +63,8 @@ fn used_up_tries_lead_to_a_bootstrap_only_where_resource_16_and_an_account_allow
 fn a_refusal_may_end_the_tries_at_once() {
     let policy = RegistrationPolicy { refusal: Some(Refusal::Final), ..RegistrationPolicy::default() };
     let accounts = || vec![bootstrap_account(), account(1, &[])];
-    let mut refused = Bench::new(policy.clone(), accounts(), |_| refuse(Code::FORBIDDEN));
-    refused.run_to(20);
+    let mut refused = Bench::new(policy.clone(), accounts(), servers_refuse(Code::FORBIDDEN));
+    refused.run_to(16);
     assert_eq!((refused.times("/rd"), refused.times("/bs").len()), (vec![0], 1));
     // Silence is no refusal.
     let mut unanswered = Bench::new(policy, accounts(), |_| Reply::Silence);
@@ -75,9 +75,9 @@ fn a_refusal_may_end_the_tries_at_once() {
 #[test]
 fn a_device_of_1_0_goes_straight_to_its_bootstrap_server() {
     let accounts = vec![bootstrap_account(), account(1, &[integer(17, 5)])];
-    let mut bench =
-        Bench::of(Version::V1_0, RegistrationPolicy::default(), accounts, |_| refuse(Code::FORBIDDEN));
-    bench.run_to(20);
+    let refusing = servers_refuse(Code::FORBIDDEN);
+    let mut bench = Bench::of(Version::V1_0, RegistrationPolicy::default(), accounts, refusing);
+    bench.run_to(16);
     assert_eq!((bench.times("/rd"), bench.times("/bs").len()), (vec![0], 1));
 }
 
