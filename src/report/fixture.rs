@@ -9,8 +9,8 @@ use super::{
 };
 use crate::base::{Instant, Seed};
 use crate::metrics::{
-    Event, FailureKind, MeterState, NoiseKind, NotificationFate, Phase, Recorder, RequestFate, RequestKind,
-    Stage, States, Totals,
+    Event, FailureKind, Leg, MeterState, NoiseKind, NotificationFate, Phase, Recorder, RequestFate,
+    RequestKind, Stage, States, Totals,
 };
 
 pub const METERS: u32 = 20;
@@ -161,12 +161,17 @@ fn leave(recorder: &mut Recorder, meter: u32) {
 /// Sends a request, which meets a fate or stays in flight.
 fn request(recorder: &mut Recorder, kind: RequestKind, fate: Option<RequestFate>) {
     recorder.record(Event::Request { kind, fate: RequestFate::Sent });
-    recorder.record(Event::Sent { bytes: 70 });
+    let leg = match kind {
+        RequestKind::BootstrapRequest => Leg::Bootstrap,
+        RequestKind::Register => Leg::Register,
+        _ => Leg::Other,
+    };
+    recorder.record(Event::Sent { leg, bytes: 70 });
     if let Some(fate) = fate {
         recorder.record(Event::Request { kind, fate });
     }
     if fate == Some(RequestFate::Answered) {
-        recorder.record(Event::Received { bytes: 30 });
+        recorder.record(Event::Received { leg, bytes: 30 });
         recorder.record(Event::Handled { late: Duration::from_micros(90) });
     }
 }
