@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::protocol::server::{BootstrapCounters, EmsCounters, Traffic};
+use crate::protocol::server::{BootstrapCounters, EmsCounters, Pending, Traffic};
 use crate::transport::UdpCounters;
 
 /// What the Bootstrap-Server counted.
@@ -23,6 +23,8 @@ pub struct EmsCounts {
     pub accepted: Vec<(String, u32)>,
     /// What it did.
     pub counters: EmsCounters,
+    /// What is under way with its devices; only when it has stopped.
+    pub pending: Pending,
     /// Its datagrams.
     pub traffic: Traffic,
     /// What its sockets counted.

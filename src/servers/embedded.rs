@@ -11,7 +11,7 @@ use super::counts::{BootstrapCounts, EmsCounts, ServerCounts};
 use super::worker::{self, Place, Published, Seat, Shared};
 use crate::base::{Clock, Seed};
 use crate::protocol::lwm2m::ServerUri;
-use crate::protocol::server::{BootstrapConfig, BootstrapServer, Ems, EmsConfig, Server};
+use crate::protocol::server::{BootstrapConfig, BootstrapServer, Ems, EmsConfig, Pending, Server};
 use crate::transport::{Gate, OpenError, ServerBinding, ServerConfig, Waker, cores, pin_current_thread};
 
 /// Which servers to start, and how.
@@ -132,6 +132,7 @@ impl Embedded {
             let mut sum = EmsCounts::default();
             server.each(|published| {
                 sum.counters.add(&published.counts.counters);
+                sum.pending.add(&published.counts.pending);
                 sum.traffic.add(&published.counts.traffic);
                 sum.udp.add(&published.udp);
                 kernel_drops += published.kernel_drops;
@@ -188,6 +189,7 @@ fn count_ems(ems: &Ems, last: bool) -> EmsCounts {
         counters: ems.counters(),
         traffic: ems.traffic().clone(),
         accepted: if last { accepted() } else { Vec::new() },
+        pending: if last { ems.pending() } else { Pending::default() },
         ..EmsCounts::default()
     }
 }
