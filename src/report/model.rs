@@ -8,7 +8,10 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::{Balance, GeneratorHealth, Inputs, RunInfo, ServerCounts, SocketFigures, Verdict, balances};
+use super::{
+    Balance, GeneratorHealth, Inputs, RegistrationCost, RunInfo, ServerCounts, SocketFigures, Verdict,
+    balances,
+};
 use crate::metrics::{
     Lag, LatencySummary, ManagementKind, MeterState, NoiseKind, NotificationFate, RequestCounts, RequestFate,
     RequestKind, Row, ServedCounts, Snapshot, Stage, Traffic,
@@ -40,6 +43,8 @@ pub struct RunReport {
     pub notifications: Notifications,
     /// Requests of servers to registered meters by [`ManagementKind::name`].
     pub management: Keyed<Served>,
+    /// What a registration costs on average.
+    pub registration_cost: RegistrationCost,
     /// Datagrams.
     pub traffic: TrafficFigures,
     /// How well the generator did.
@@ -305,6 +310,7 @@ impl RunReport {
                 .into_iter()
                 .map(|kind| (kind.name(), snapshot.management[kind.index()].into()))
                 .collect(),
+            registration_cost: RegistrationCost::new(&snapshot, &inputs),
             traffic: TrafficFigures::new(snapshot.traffic, snapshot.kernel_drops),
             generator: Generator::new(&snapshot, inputs.generator),
             failures: snapshot.failures.iter().map(|failure| (failure.kind.name(), failure.count)).collect(),
