@@ -16,7 +16,9 @@ use super::{machine, print};
 use crate::base::text::{count, counted, latency};
 use crate::base::{Clock, Instant};
 use crate::fleet::{self, FleetError, FleetHealth, FleetOutcome};
-use crate::metrics::{self, Doubt, MeterState, Snapshot, Stage, Totals};
+use crate::metrics::{
+    self, Doubt, MeterState, NotificationFate, RequestFate, RequestKind, Snapshot, Stage, Totals,
+};
 use crate::protocol::lwm2m::{Host, ServerUri};
 use crate::report::{
     ClientRegistrations, GeneratorHealth, Goal, Inputs, OutDir, OutError, Registrations, Results, RunInfo,
@@ -181,9 +183,20 @@ fn progress(snapshot: &Snapshot, last_arrival: Duration, scenario: &Scenario) ->
         sent_per_second: snapshot.rates.sent,
         received_per_second: snapshot.rates.received,
         onboarding: (onboarding.count > 0).then_some(quantiles),
+        management: management(snapshot),
         failures: snapshot.failures.iter().map(|failure| (failure.kind.name(), failure.count)).collect(),
         doubtful: snapshot.doubts.first().copied().map(in_short),
     }
+}
+
+/// Requests of servers that were answered, and what was told without having been asked for.
+fn management(snapshot: &Snapshot) -> Vec<(&'static str, u64)> {
+    let told = |fate| snapshot.notifications.of(fate);
+    vec![
+        ("answered", snapshot.management.iter().map(|served| served.ok + served.error).sum()),
+        ("notified", told(NotificationFate::SentConfirmable) + told(NotificationFate::SentNonConfirmable)),
+        ("Sends", snapshot.requests[RequestKind::Send.index()].of(RequestFate::Sent)),
+    ]
 }
 
 /// A doubt on one line of a display; the summary has the whole of it.

@@ -8,11 +8,13 @@ use clap::Args;
 use super::exit::{PORT_HELP, RunError};
 use super::load::ScenarioArgs;
 use super::print;
+use super::served::Told;
 use super::signals::{Signals, unwatched};
 use crate::base::text::{count, elapsed};
 use crate::base::{Clock, Instant};
 use crate::protocol::lwm2m::ServerUri;
 use crate::protocol::server::Traffic;
+use crate::report::{Keyed, text};
 use crate::scenario::Scenario;
 use crate::servers::{BootstrapCounts, Embedded, EmsCounts, ServerCounts};
 use crate::transport::UdpCounters;
@@ -51,6 +53,7 @@ pub(super) fn serve(args: ServeArgs) -> Result<(), RunError> {
         // Other tokens and locations than at the last start, or devices that stayed on would take this
         // server's first messages for that one's, and their locations for good.
         config.seed = config.seed.child("start", clock.origin_unix().as_nanos() as u64);
+        let told = Told::by(&config);
         let servers =
             Embedded::start(config).map_err(|error| RunError::environment(error.to_string(), PORT_HELP))?;
         print(&uris(&scenario, &servers))?;
@@ -58,26 +61,38 @@ pub(super) fn serve(args: ServeArgs) -> Result<(), RunError> {
         lines.tick().await;
         loop {
             tokio::select! {
-                () = signals.recv() => return print(&line(clock.now(), &servers.stop().counts)),
+                () = signals.recv() => {
+                    let uris = addresses(&servers);
+                    return print(&last_words(clock.now(), &servers.stop().counts, &told, uris));
+                }
                 _ = lines.tick() => print(&line(clock.now(), &servers.counts()))?,
             }
         }
     })
 }
 
-fn uris(scenario: &Scenario, servers: &Embedded) -> String {
+fn addresses(servers: &Embedded) -> [(&'static str, String); 2] {
     let shown = |address: Option<SocketAddr>| {
         address.map(|address| ServerUri::coap(address).to_string()).unwrap_or_default()
     };
-    let mut text = format!(
-        "bootstrap {}\nems       {}\n",
-        shown(servers.bootstrap_address()),
-        shown(servers.ems_address()),
-    );
+    [("bootstrap", shown(servers.bootstrap_address())), ("ems", shown(servers.ems_address()))]
+}
+
+fn uris(scenario: &Scenario, servers: &Embedded) -> String {
+    let mut text: String =
+        addresses(servers).iter().map(|(name, uri)| format!("{name:<9} {uri}\n")).collect();
     if let Some(uri) = scenario.servers.ems.uri() {
         text.push_str(&format!("the Bootstrap-Server hands out {uri}\n"));
     }
     text
+}
+
+/// The last line of counts, and whatever else happened: what was asked of devices and told them, and what the
+/// servers were told to do wrong.
+fn last_words(now: Instant, counts: &ServerCounts, told: &Told, uris: [(&'static str, String); 2]) -> String {
+    let servers: Keyed<_> =
+        told.counts(counts, uris).into_iter().map(|server| (server.name.clone(), server)).collect();
+    line(now, counts) + &text::servers(&servers, text::Style::Plain)
 }
 
 /// Counts on one line; those that should be zero are there only if they are not.

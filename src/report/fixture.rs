@@ -168,7 +168,7 @@ fn wave() -> CampaignFigures {
 }
 
 fn coarse(count: u64, mean: f64, max: u64) -> CoarseFigures {
-    let (mean_us, p50_us) = (Some(mean), Some((mean as u64).next_power_of_two()));
+    let (mean_us, p50_us) = (Some(mean), Some((mean as u64).next_power_of_two().min(max)));
     CoarseFigures { count, mean_us, p50_us, p99_us: Some(max), max_us: Some(max) }
 }
 

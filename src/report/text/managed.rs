@@ -29,8 +29,11 @@ pub(super) fn registration(page: &mut Page, report: &RunReport) {
     }
     page.line(&row("together", "", sums));
     if let Some(took) = cost.interview_duration.and_then(|took| spread(&took)) {
-        page.paragraph("  ", "    ", &format!("the interview took {took}, from the 2.01 to the last answer"));
+        page.paragraph("  ", "    ", &format!("the interview, from the 2.01 to the last answer: {took}"));
     }
+    let note = "means over each leg's count, failed attempts included; the interview as the EMS measured it, \
+                the rest as the meters did";
+    page.paragraph("  ", "    ", note);
 }
 
 /// What meters answered, and what they told by themselves.
