@@ -14,7 +14,7 @@
 //! | [`protocol::coap`] | CoAP: strict message codec, the exchange layer with one peer (retransmission, deduplication, separate responses), block-wise transfer | |
 //! | [`protocol::lwm2m`] | the data model: paths, values, versions, object definitions, the tree of one device, who may access it and when whom to notify, server URIs | |
 //! | [`protocol::content`] | one codec per content format, to and from the values of the model | |
-//! | [`protocol::client`] | the meter's side: bootstrap, register, manage, composed behind one poll interface | |
+//! | [`protocol::client`] | the meter's side: bootstrap, register, manage, report, composed behind one poll interface | |
 //! | [`protocol::server`] | the mirror image: the bootstrap sequence; the registry of the EMS, and what it asks and tells devices; one exchange layer per peer | |
 //! | [`faults`] | what a bad link does to datagrams | |
 //! | [`metrics`] | what is counted: events as closed enums, one recorder per shard, histograms with bounds, the snapshot that is all a reader sees | |

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::base::Seed;
-use crate::meter::factory;
-use crate::protocol::client::{Backoff, BootstrapPolicy, Config, RegistrationPolicy, ReportPolicy};
+use crate::meter::{ObjectSet, factory};
+use crate::protocol::client::{
+    Backoff, BootstrapPolicy, Config, FirmwarePolicy, RegistrationPolicy, ReportPolicy,
+};
 use crate::protocol::coap::Params;
 use crate::protocol::lwm2m::Version;
 
@@ -50,10 +52,11 @@ fn switched_on(sending: Sending) -> Rc<Quiet> {
             ..BootstrapPolicy::default()
         },
         registration: RegistrationPolicy::default(),
+        firmware: FirmwarePolicy::default(),
         report: ReportPolicy::default(),
         provision: None,
         device: None,
-        factory: factory("coap://127.0.0.1:5783", Duration::ZERO),
+        factory: factory("coap://127.0.0.1:5783", Duration::ZERO, ObjectSet::Minimal),
     };
     let shard = Rc::new(Quiet { sending, tried: Cell::new(0), events: RefCell::default() });
     let meter = Meter::new(Arc::new(config), "meter".into(), 0, Seed(1));

@@ -160,6 +160,10 @@ impl Meter {
                         return Some(resolve);
                     }
                 }
+                client::Output::Close { link } => {
+                    self.ways.retain(|(theirs, _)| *theirs != link);
+                    self.ways.shrink_to_fit();
+                }
                 client::Output::Send { link, bytes } => {
                     let to = self.ways.iter().find(|(theirs, _)| *theirs == link).map(|(_, to)| *to);
                     let to = to.expect("a client sends on links that were opened only");

@@ -1,5 +1,5 @@
-//! One simulated meter: the protocol client with its network paths, still sans-IO ([`Meter`]), and the
-//! actix actor that gives it a mailbox and a timer (`actor`).
+//! One simulated meter: the protocol client with its network paths, still sans-IO ([`Meter`]), the objects it
+//! has and what it measures (`device`), and the actix actor that gives it a mailbox and a timer (`actor`).
 //!
 //! This is where `protocol` and `metrics` meet: what the client tells in the protocol's terms becomes
 //! what the recorder counts.
@@ -11,5 +11,5 @@ mod map;
 mod meter;
 
 pub use actor::{Command, MeterActor, Remains, Sabotage, Sending, Surroundings};
-pub use device::factory;
+pub use device::{MeterDevice, ObjectSet, ParseObjectSetError, device_objects, factory};
 pub use meter::{Meter, Output, Unreachable};

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use super::resolved::{PortRange, Scenario, ServerChoice};
 use crate::base::{Clock, Seed};
 use crate::fleet::{FleetConfig, Load};
-use crate::meter;
-use crate::protocol::client::{self, Backoff, BootstrapPolicy, RegistrationPolicy, ReportPolicy};
+use crate::meter::{self, ObjectSet};
+use crate::protocol::client::{
+    self, Backoff, BootstrapPolicy, FirmwarePolicy, RegistrationPolicy, ReportPolicy,
+};
 use crate::protocol::coap::ContentFormat;
 use crate::protocol::lwm2m::{ServerUri, Version};
 use crate::protocol::server::{Account, BootstrapConfig, Directory, EmsConfig, Plan, RetryTerms};
@@ -34,10 +36,15 @@ impl Scenario {
                 ..BootstrapPolicy::default()
             },
             registration: RegistrationPolicy::default(),
+            firmware: FirmwarePolicy::default(),
             report: ReportPolicy::default(),
             provision: None,
             device: None,
-            factory: meter::factory(&bootstrap_server.to_string(), self.fleet.hold_off.duration()),
+            factory: meter::factory(
+                &bootstrap_server.to_string(),
+                self.fleet.hold_off.duration(),
+                ObjectSet::Minimal,
+            ),
         }
     }
 

@@ -95,6 +95,17 @@ pub(super) fn exempt(tree: &Tree) -> SmallVec<[Path; 4]> {
     exempt
 }
 
+/// What stays when everything is deleted: what no Bootstrap-Delete touches, and what the device was made
+/// with of objects that do not tie it to servers. The letter of LwM2M Core §6.1.7.6 has these go as well; but
+/// a modem is there and energy is measured whatever a server deletes.
+pub(super) fn built_in(tree: &Tree) -> SmallVec<[Path; 4]> {
+    // Security, Server, Access Control, OSCORE, COSE, MQTT.
+    const OF_SERVERS: [u16; 6] = [0, 1, 2, 21, 23, 24];
+    let mut kept = exempt(tree);
+    kept.extend(tree.shared_instances().filter(|path| !OF_SERVERS.contains(&path.ids()[0])));
+    kept
+}
+
 /// The /0 instance of the Bootstrap-Server Account and the instances that it links to: OSCORE (/0/x/17),
 /// MQTT (/0/x/26) and COSE (/0/x/27, several).
 pub(super) fn bootstrap_instances(tree: &Tree) -> SmallVec<[Path; 2]> {

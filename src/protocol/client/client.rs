@@ -9,6 +9,7 @@ use super::account;
 use super::bootstrap::{Farewell, Fingerprint, Session};
 use super::config::Config;
 use super::event::{Event, Failure, Fate, Link, Output, Reason, RequestKind, State};
+use super::firmware::{self, Packages};
 use super::register::{Registration, find};
 use crate::base::{Instant, Rng, Seed};
 use crate::protocol::coap::{self, Exchange, Noise};
@@ -48,6 +49,8 @@ pub struct Client {
     pub(super) farewell: Option<Box<Farewell>>,
     /// One for each LwM2M server the device registers with.
     pub(super) registrations: SmallVec<[Box<Registration>; 1]>,
+    /// Firmware and software on its way into the device.
+    pub(super) packages: Option<Box<Packages>>,
     pub(super) out: VecDeque<Output>,
 }
 
@@ -76,13 +79,18 @@ impl Client {
             bootstrap: None,
             farewell: None,
             registrations: SmallVec::new(),
+            packages: None,
             out: VecDeque::new(),
         }
     }
 
-    /// The store as it left the factory, with what the device was fitted with.
+    /// The store as it left the factory, with what the device was fitted with, and the firmware it runs now.
     pub(super) fn factory_store(&self) -> Tree {
-        factory_store(&self.config, self.number)
+        let mut tree = factory_store(&self.config, self.number);
+        if let Some(version) = firmware::version(&self.tree) {
+            tree.set(firmware::VERSION, version.clone());
+        }
+        tree
     }
 
     /// The endpoint name.
@@ -104,8 +112,10 @@ impl Client {
     /// own accord.
     pub fn in_flight(&self) -> impl Iterator<Item = RequestKind> {
         let bootstrap = self.bootstrap.as_ref().and_then(|session| session.request);
+        let download = self.packages.as_ref().is_some_and(|packages| packages.is_asking());
         bootstrap
             .into_iter()
+            .chain(download.then_some(RequestKind::Download))
             .chain(self.registrations.iter().filter_map(|registration| registration.phase.request()))
             .chain(
                 self.registrations
@@ -137,6 +147,7 @@ impl Client {
             return;
         }
         self.leaving = true;
+        self.abandon_packages();
         if matches!(self.state, State::Deregistered | State::Stopped | State::Failed) {
             return;
         }
@@ -151,8 +162,11 @@ impl Client {
         self.end_all_reporting();
         let abandoned: SmallVec<[RequestKind; 2]> = self.in_flight().collect();
         for kind in abandoned {
-            self.tell(Event::Request { kind, fate: Fate::Abandoned });
+            if kind != RequestKind::Download {
+                self.tell(Event::Request { kind, fate: Fate::Abandoned });
+            }
         }
+        self.abandon_packages();
         self.bootstrap = None;
         self.registrations = SmallVec::new();
         self.farewell = None;
@@ -168,7 +182,7 @@ impl Client {
         match link {
             Link::Bootstrap => self.bootstrap_opened(now),
             Link::Server(server) => self.server_opened(server, now),
-            Link::Package => {}
+            Link::Package => self.package_opened(now),
         }
         self.drain(link, now);
     }
@@ -181,7 +195,7 @@ impl Client {
             }
             // It was to listen on, or to repeat the answer to Finish: nothing waits for it.
             Link::Bootstrap => self.tell(Event::Failed(Failure::Unreachable)),
-            Link::Package => {}
+            Link::Package => self.package_unreachable(now),
             Link::Server(server) => {
                 self.server_unreachable(server, now);
                 self.drain(link, now);
@@ -199,9 +213,15 @@ impl Client {
         self.bootstrap_failures
     }
 
-    /// Which of these links, that lead to the same address, a datagram belongs to: the Bootstrap-Server's
+    /// Which of these links, that lead to the same address, a datagram belongs to: the download's that waits
+    /// for it; the Bootstrap-Server's
     /// while a session is on; else that of the server whose answer it is, or of the first there is.
     pub fn link_of(&self, candidates: &[Link], datagram: &[u8]) -> Link {
+        if candidates.contains(&Link::Package)
+            && self.packages.as_ref().is_some_and(|packages| packages.awaits(datagram))
+        {
+            return Link::Package;
+        }
         let bootstrap = self.bootstrap.is_some()
             || self.farewell.as_ref().is_some_and(|farewell| farewell.answers(datagram));
         if bootstrap && candidates.contains(&Link::Bootstrap) {
@@ -230,7 +250,10 @@ impl Client {
                 }
                 (None, _) => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
             },
-            Link::Package => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
+            Link::Package => match self.exchange(link) {
+                Some(exchange) => exchange.handle_input(datagram, now),
+                None => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
+            },
             Link::Server(server) => match find(&mut self.registrations, server) {
                 Some(registration) if registration.is_asleep(&self.config.transmission, now) => {
                     return self.tell(Event::Asleep);
@@ -273,6 +296,9 @@ impl Client {
             self.report(server, now);
             self.drain(Link::Server(server), now);
         }
+        if self.packages.is_some() {
+            self.packages_due(now);
+        }
     }
 
     /// The next thing to be sent or known.
@@ -301,8 +327,9 @@ impl Client {
             let report = registration.report_due().map(|at| (at, Reason::Report));
             earliest(earliest(registration.deadline(), report), exchange_timeout(&registration.exchange))
         });
+        let packages = self.packages.as_ref().and_then(|packages| packages.timeout());
         let own = earliest(earliest(wake, farewell), earliest(bootstrap, purge));
-        registrations.fold(own, |all, one| earliest(all, Some(one)))
+        registrations.fold(earliest(own, packages), |all, one| earliest(all, Some(one)))
     }
 
     // ----- plumbing -------------------------------------------------------------------------------
@@ -321,7 +348,7 @@ impl Client {
         match link {
             Link::Bootstrap => self.bootstrap.as_mut().map(|session| &mut session.exchange),
             Link::Server(server) => self.registration(server).map(|registration| &mut registration.exchange),
-            Link::Package => None,
+            Link::Package => self.packages.as_mut().and_then(|packages| packages.exchange()),
         }
     }
 
@@ -348,10 +375,14 @@ impl Client {
             (coap::Event::Notified { handle, outcome }, Link::Server(server)) => {
                 self.notified(server, handle, outcome);
             }
-            (
-                coap::Event::Request(_) | coap::Event::Response { .. } | coap::Event::Failed { .. },
-                Link::Package,
-            ) => {}
+            // Where packages are, nobody has anything to ask of a device.
+            (coap::Event::Request(received), Link::Package) => {
+                if let Some(exchange) = self.exchange(link) {
+                    exchange.ignore(received);
+                }
+            }
+            (coap::Event::Response { message, .. }, Link::Package) => self.package_answered(&message, now),
+            (coap::Event::Failed { why, .. }, Link::Package) => self.package_request_failed(why, now),
             (coap::Event::Noise(noise), _) => self.tell(Event::Noise(noise)),
             (coap::Event::Stat(stat), _) => self.tell(Event::Stat(stat)),
             // This device observes nothing, and only its servers observe it.
@@ -400,11 +431,14 @@ fn factory_store(config: &Config, number: u32) -> Tree {
     tree
 }
 
-fn exchange_timeout(exchange: &Exchange) -> Option<(Instant, Reason)> {
+pub(super) fn exchange_timeout(exchange: &Exchange) -> Option<(Instant, Reason)> {
     exchange.poll_timeout().map(|(at, reason)| (at, Reason::Exchange(reason)))
 }
 
-fn earliest(a: Option<(Instant, Reason)>, b: Option<(Instant, Reason)>) -> Option<(Instant, Reason)> {
+pub(super) fn earliest(
+    a: Option<(Instant, Reason)>,
+    b: Option<(Instant, Reason)>,
+) -> Option<(Instant, Reason)> {
     match (a, b) {
         (Some(a), Some(b)) => Some(if b.0 < a.0 { b } else { a }),
         (a, b) => a.or(b),

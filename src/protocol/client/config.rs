@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bootstrap::{BootstrapPolicy, Card};
+use super::firmware::FirmwarePolicy;
 use super::register::RegistrationPolicy;
 use super::report::ReportPolicy;
 use crate::base::Instant;
@@ -22,6 +23,8 @@ pub struct Config {
     pub bootstrap: BootstrapPolicy,
     /// How they register.
     pub registration: RegistrationPolicy,
+    /// How they take new firmware and software.
+    pub firmware: FirmwarePolicy,
     /// How they report.
     pub report: ReportPolicy,
     /// What is in every device's store when it leaves the factory: accounts, /3 and its other objects.

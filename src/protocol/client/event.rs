@@ -25,6 +25,11 @@ pub enum Output {
         /// Where it is to lead.
         uri: ServerUri,
     },
+    /// `link` is of no more use: forget where it leads.
+    Close {
+        /// The path, which may never have been open.
+        link: Link,
+    },
     /// Send this datagram on an open link.
     Send {
         /// The path to send on.
@@ -283,6 +288,8 @@ pub enum Reason {
     RegistrationRetry,
     /// An Update is due.
     Update,
+    /// A package is installed by then, or to be fetched again.
+    Package,
     /// What a server observes is to be looked at, or something is to be sent to it.
     Report,
     /// The lifetime of a registration ends before the server has answered.

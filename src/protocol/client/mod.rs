@@ -22,10 +22,10 @@
 //! succeeded; one that fails goes back to what was there before.
 //!
 //! Each machine here is sans-IO. [`Client`] composes them behind one poll interface; `bootstrap` decides
-//! where accounts come from and answers a Bootstrap-Server's commands, `register` keeps the registrations, `manage`
-//! answers what a server asks of a registered device,
-//! and `report` tells servers what they observe. This room never resolves a name, opens a socket
-//! or reads a clock.
+//! where accounts come from and answers a Bootstrap-Server's commands, `register` keeps the registrations,
+//! `manage` answers what a server asks of a registered device, `report` tells servers what they observe, and
+//! `firmware` takes the packages they want installed. This room never resolves a name, opens a socket or
+//! reads a clock.
 
 mod account;
 mod bootstrap;
@@ -46,6 +46,7 @@ pub use event::{
     Event, Failure, Fate, Link, ManagementOperation, NotificationFate, Operation, Output, Reason,
     RequestKind, Stage, State,
 };
+pub use firmware::{FirmwarePolicy, PackageFailure};
 pub use register::{
     Behaviour, BootstrapLimit, BootstrapRetry, OnUpdate, Order, ParseBehaviourError, ParseUpdateTimingError,
     Patience, Refusal, RegistrationPolicy, Retries, Row, UpdateTiming, UsedUp,

@@ -109,6 +109,12 @@ impl Exchange {
         }
     }
 
+    /// Moves the next message id as far away as can be from those of `other`, an exchange with the same peer
+    /// from the same address: to the peer, they are of one space (RFC 7252 §4.4).
+    pub fn keep_apart(&mut self, other: &Exchange) {
+        self.next_mid = other.next_mid.wrapping_add(1 << 15);
+    }
+
     /// Requests begun and not yet answered, failed or abandoned (queued ones under NSTART included).
     pub fn in_flight(&self) -> usize {
         self.requests.iter().filter(|request| !matches!(request.purpose, Purpose::Notify(_))).count()

@@ -56,7 +56,7 @@ pub struct Exchange {
     pub(super) relations: Option<Box<Relations>>,
     pub(super) last_activity: Instant,
     pub(super) next_handle: u32,
-    next_mid: u16,
+    pub(super) next_mid: u16,
 }
 
 impl Exchange {

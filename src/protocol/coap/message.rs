@@ -129,6 +129,13 @@ impl Message {
         self
     }
 
+    /// Asks for this block of the response alone (Block2 in a request, RFC 7959 §2.3): whoever sends it gets
+    /// that block as it comes, and puts the body together, or does without it.
+    pub fn with_block2(mut self, block: Block) -> Self {
+        self.set_block2(block);
+        self
+    }
+
     /// With this payload, whatever its length: the exchange layer cuts it into blocks.
     pub fn with_payload(mut self, payload: Vec<u8>) -> Self {
         self.packet.payload = payload;
@@ -309,7 +316,8 @@ impl Message {
         }
     }
 
-    pub(super) fn etag(&self) -> Option<&[u8]> {
+    /// The ETag: what tells this body from others of the same resource (RFC 7252 §5.10.6).
+    pub fn etag(&self) -> Option<&[u8]> {
         self.values(number::ETAG).next()
     }
 

@@ -31,7 +31,8 @@ pub struct Params {
 }
 
 impl Default for Params {
-    /// The defaults of RFC 7252 §4.8, blocks of 1024 bytes and bodies of up to 64 KiB.
+    /// The defaults of RFC 7252 §4.8, blocks of 1024 bytes and bodies of up to 1 MiB: what a
+    /// device takes in one piece at the most is new firmware.
     fn default() -> Self {
         Params {
             ack_timeout: Duration::from_secs(2),
@@ -39,7 +40,7 @@ impl Default for Params {
             max_retransmit: 4,
             nstart: 1,
             block_size: 1024,
-            max_body: 64 * 1024,
+            max_body: 1 << 20,
         }
     }
 }

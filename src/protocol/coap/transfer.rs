@@ -65,6 +65,8 @@ pub(super) fn advance(
         // By far the most common: no blocks at all.
         None if is_whole(&response) => return Step::Done(response),
         None => match Message::decode(datagram) {
+            // The caller deals with blocks itself.
+            Ok(request) if request.block2().is_some() => return Step::Done(response),
             // Our own request read back: cheaper than a copy of every request that is under way.
             Ok(request) => slot.insert(Box::new(Transfer::fetching(request))),
             Err(_) => return Step::Broken(response.code()),

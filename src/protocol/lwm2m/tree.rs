@@ -185,6 +185,21 @@ impl Tree {
         any
     }
 
+    /// The object instances that the template has and that are here, in order; none that was replaced as a
+    /// whole.
+    pub fn shared_instances(&self) -> impl Iterator<Item = Path> {
+        let mut rest = &self.template[..];
+        std::iter::from_fn(move || {
+            loop {
+                let instance = rest.first()?.path.truncated(2);
+                rest = &rest[rest.partition_point(|entry| entry.path.starts_with(&instance))..];
+                if self.own_at(instance).is_err() && !self.is_hidden_from_above(instance) {
+                    return Some(instance);
+                }
+            }
+        })
+    }
+
     /// The objects that have instances, in order.
     pub fn objects(&self) -> impl Iterator<Item = u16> {
         self.children(Path::ROOT).filter_map(|path| path.ids().last().copied())

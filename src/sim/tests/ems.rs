@@ -144,3 +144,55 @@ fn accounted_for(world: &World) -> bool {
     assert!((answered..=answered + lost).contains(&(served as u64)), "{served} served: {counters:?}");
     pending.sent > 0
 }
+
+/// The same world, with meters that register in another way.
+fn world_of(setup: &Setup, policy: RegistrationPolicy, ems: EmsConfig) -> World {
+    let nobody = Setup { meters: 0, ..setup.clone() };
+    let mut world = nobody.world();
+    world.set_ems(Some(Ems::new(ems, 0, Seed(1))));
+    let config = Arc::into_inner(setup.client_config()).expect("nobody else has it");
+    let config = Arc::new(client::Config { registration: policy, ..config });
+    for number in 0..setup.meters {
+        let planned = Instant::from_millis(10 * u64::from(number));
+        world.add_meter(config.clone(), &format!("meter-{number}"), planned);
+    }
+    world
+}
+
+#[test]
+fn requests_to_sleeping_meters_are_held_until_they_update() {
+    let setup = Setup { meters: 5, lifetime: Duration::from_secs(600), ..Setup::default() };
+    let read =
+        Campaign { start: Duration::from_secs(200), ..campaign(Action::Read(Path::resource(3, 0, 0))) };
+    let ems = EmsConfig { campaigns: vec![read], ..setup.ems_config() };
+    let policy = RegistrationPolicy { queue_mode: true, ..RegistrationPolicy::default() };
+    let mut world = world_of(&setup, policy, ems);
+    world.run_to(Instant::from_secs(250));
+    let held = counters(&world);
+    assert_eq!((held.queue.held, held.queue.released, held.campaigns[0].sent), (5, 0, 0));
+    // They update at half their lifetime, and are awake then.
+    world.run_to(Instant::from_secs(310));
+    let told = counters(&world);
+    assert_eq!((told.queue.released, told.campaigns[0].ok), (5, 5));
+}
+
+#[test]
+fn one_full_registration_makes_a_profile_known_for_all() {
+    let setup = Setup { meters: 5, ..Setup::default() };
+    let ems = EmsConfig { profile_ids: true, interview: Interview::read(), ..setup.ems_config() };
+    let policy = RegistrationPolicy { profile_id: true, ..RegistrationPolicy::default() };
+    let mut world = world_of(&setup, policy, ems);
+    assert!(world.run_until(Instant::from_secs(10), |w| counters(w).interviews.completed == 5));
+    let counters = counters(&world);
+    assert_eq!((counters.registrations, counters.unknown_profile), (5, 1));
+}
+
+#[test]
+fn meters_fall_back_to_the_highest_version_that_is_spoken() {
+    let setup = Setup { meters: 3, ..Setup::default() };
+    let ems = EmsConfig { versions: (Version::V1_0, Version::V1_1), ..setup.ems_config() };
+    let mut world = world_of(&setup, RegistrationPolicy::default(), ems);
+    assert!(world.run_until(Instant::from_secs(10), all_registered));
+    let counters = counters(&world);
+    assert_eq!((counters.registrations, counters.refused), (3, 3));
+}

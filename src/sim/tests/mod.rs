@@ -6,9 +6,11 @@
 mod bad_luck;
 mod bootstrapping;
 mod capture;
+mod devices;
 mod dry_run;
 mod ems;
 mod hostile;
+mod oma;
 mod onboarding;
 mod player;
 mod registration;
@@ -22,7 +24,7 @@ use super::{World, WorldConfig};
 use crate::base::{Instant, Seed};
 use crate::faults::LinkFaults;
 use crate::metrics::{Event, FailureKind, MeterState, Stage};
-use crate::protocol::client::{self, BootstrapPolicy, RegistrationPolicy, ReportPolicy};
+use crate::protocol::client::{self, BootstrapPolicy, FirmwarePolicy, RegistrationPolicy, ReportPolicy};
 use crate::protocol::coap::{ContentFormat, Params};
 use crate::protocol::lwm2m::{Entry, Path, ServerUri, Value, Version};
 use crate::protocol::server::{
@@ -76,6 +78,7 @@ impl Setup {
                 ..BootstrapPolicy::default()
             },
             registration: RegistrationPolicy::default(),
+            firmware: FirmwarePolicy::default(),
             report: ReportPolicy::default(),
             provision: None,
             device: None,

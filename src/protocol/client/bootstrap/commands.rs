@@ -132,11 +132,12 @@ fn replace_instances(mut entries: Vec<Entry>, tree: &mut Tree) -> bool {
     stored
 }
 
-/// Bootstrap-Delete: never the Bootstrap-Server Account with what it links to, never /3/0.
+/// Bootstrap-Delete: never the Bootstrap-Server Account with what it links to, never /3/0; of all there is,
+/// nothing that is built in.
 fn delete(path: Path, tree: &mut Tree) -> Code {
     match *path.ids() {
         [] => {
-            tree.clear_except(&account::exempt(tree));
+            tree.clear_except(&account::built_in(tree));
             Code::DELETED
         }
         [object] if supported(tree, object) => {

@@ -191,7 +191,7 @@ impl Client {
         if let Some(kind) = session.request {
             self.tell(Event::Request { kind, fate: Fate::Abandoned });
         }
-        self.tree = session.saved;
+        self.restore(session.saved);
         true
     }
 
@@ -302,6 +302,7 @@ impl Client {
     /// to keep are certificates; without any, all of them are kept.
     pub(super) fn factory_reset(&mut self, _kept: Kept, now: Instant) {
         self.end_registrations();
+        self.abandon_packages();
         self.break_off_session();
         self.wake = None;
         self.purge = None;

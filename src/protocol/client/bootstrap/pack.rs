@@ -62,7 +62,8 @@ impl Client {
         if apply(answer, &mut self.tree, &session.saved) {
             return self.finished(now);
         }
-        self.tree = session.saved.clone();
+        let saved = session.saved.clone();
+        self.restore(saved);
         self.without_pack(Failure::PackInvalid, now);
     }
 

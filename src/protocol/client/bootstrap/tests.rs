@@ -7,8 +7,8 @@ use crate::base::{Instant, Seed};
 use crate::protocol::client::client::Client;
 use crate::protocol::client::manage::Kept;
 use crate::protocol::client::{
-    BootstrapPolicy, Config, Credentials, Event, Failure, Link, NoFinish, Output, RegistrationPolicy,
-    ServerAccount, State, bootstrap_account, server_account,
+    BootstrapPolicy, Config, Credentials, Event, Failure, FirmwarePolicy, Link, NoFinish, Output,
+    RegistrationPolicy, ServerAccount, State, bootstrap_account, server_account,
 };
 use crate::protocol::coap::{self, Code, Exchange, Message, Params, Received};
 use crate::protocol::lwm2m::{Path, Value, Version};
@@ -47,8 +47,9 @@ impl Rig {
                 no_finish: Some(NoFinish::Total(Duration::from_secs(20))),
                 ..BootstrapPolicy::default()
             },
+            report: Default::default(),
             registration: RegistrationPolicy::default(),
-            report: crate::protocol::client::ReportPolicy::default(),
+            firmware: FirmwarePolicy::default(),
             factory: Arc::new(factory),
             provision: None,
             device: None,
@@ -91,6 +92,7 @@ impl Rig {
                 match output {
                     Output::Open { link, .. } => self.client.handle_opened(link, now),
                     Output::Send { link, bytes } => self.server(link).handle_input(&bytes, now),
+                    Output::Close { .. } => {}
                     Output::Event(event) => self.events.push(event),
                 }
             }

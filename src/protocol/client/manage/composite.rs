@@ -24,11 +24,13 @@ pub(in crate::protocol::client) fn read(
 }
 
 /// The values at and below any of `paths` that are there and that the server may read, each once, in path
-/// order. The root stands for nothing: a server reads no whole devices.
+/// order. The root stands for every object that servers may see.
 pub(in crate::protocol::client) fn values(view: &View<'_>, asker: Asker, paths: &[Path]) -> Vec<Entry> {
-    let permitted = paths.iter().filter(|path| !target::is_hidden(**path));
+    let whole = paths.contains(&Path::ROOT).then(|| view.tree.objects());
+    let objects = whole.into_iter().flatten().filter_map(|object| Path::ROOT.child(object));
+    let permitted = paths.iter().copied().chain(objects).filter(|path| !target::is_hidden(*path));
     let mut entries: Vec<Entry> =
-        permitted.filter_map(|&path| read::values(view, asker, path).ok()).flatten().collect();
+        permitted.filter_map(|path| read::values(view, asker, path).ok()).flatten().collect();
     // A path may lie below another.
     entries.sort_by_key(|entry| entry.path);
     entries.dedup_by_key(|entry| entry.path);

@@ -27,7 +27,9 @@ pub(super) fn discover(
     if !target::exists(tree, path, asker.version) {
         return Err(Code::NOT_FOUND);
     }
-    let mut list = List { out: Writer::with_capacity(256), tree, attributes, asker, asked: path, lowest };
+    let of_resources = path.depth() > 1 || (depth.is_some() && asker.version >= Version::V1_2);
+    let out = Writer::with_capacity(256);
+    let mut list = List { out, tree, attributes, asker, asked: path, lowest, of_resources };
     match *path.ids() {
         [object] => list.object(object),
         [object, instance] => list.instance(object, instance),
@@ -64,6 +66,9 @@ struct List<'a> {
     asked: Path,
     /// Depth of the longest paths.
     lowest: usize,
+    /// Whether resources are listed with their attributes. A list of an object is without (Core §6.3.2),
+    /// but one as deep as the server wants it is with them.
+    of_resources: bool,
 }
 
 impl List<'_> {
@@ -125,14 +130,14 @@ impl List<'_> {
     }
 
     /// Adds the attributes of the last link: where the server asked, those in force, inherited ones too;
-    /// below it, those attached there. A list of an object has none of resources (Core §6.3.2).
+    /// below it, those attached there.
     fn attached(&mut self, path: Path) {
         if self.attributes.is_empty() {
             return;
         }
         let shown = match path {
             _ if path == self.asked => self.attributes.effective(path),
-            _ if self.asked.depth() == 1 && path.depth() > 2 => Attributes::default(),
+            _ if !self.of_resources && path.depth() > 2 => Attributes::default(),
             _ => self.attributes.get(path).copied().unwrap_or_default(),
         };
         for (name, value) in shown.iter() {

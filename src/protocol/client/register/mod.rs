@@ -105,10 +105,10 @@ impl Client {
     }
 
     fn register(&mut self, server: u16, now: Instant) {
-        self.void_observations(server);
         if self.card_exchanged(now) {
             return;
         }
+        self.void_observations(server);
         let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
         registration.register(&self.endpoint, &self.tree, &self.config, now);

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use super::super::{BootstrapPolicy, Config, Device, Output, RegistrationPolicy, State, bootstrap_account};
+use super::super::{
+    BootstrapPolicy, Config, Device, FirmwarePolicy, Output, RegistrationPolicy, State, bootstrap_account,
+};
 use super::*;
 use crate::base::Seed;
 use crate::protocol::client::Link;
@@ -122,6 +124,7 @@ impl Setup {
             transmission: Arc::new(self.params.clone()),
             bootstrap: BootstrapPolicy::default(),
             registration: RegistrationPolicy::default(),
+            firmware: FirmwarePolicy::default(),
             report: self.policy.clone(),
             provision: None,
             device: self.device.clone().map(|device| device as Arc<dyn Device>),
@@ -216,6 +219,7 @@ impl Pair {
                 match output {
                     Output::Open { link, .. } => self.client.handle_opened(link, self.now),
                     Output::Send { bytes, .. } => self.transmit(false, bytes),
+                    Output::Close { .. } => {}
                     Output::Event(event) => self.events.push((self.now, event)),
                 }
             }

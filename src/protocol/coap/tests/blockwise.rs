@@ -76,6 +76,34 @@ fn a_large_response_is_fetched_whole() {
 }
 
 #[test]
+fn a_request_for_one_block_gets_that_block() {
+    let mut pair = Pair::new(sized(64)).answering(content(150));
+    for (num, bytes) in [(0, 0..64), (1, 64..128), (2, 128..150)] {
+        pair.request(get().with_block2(Block { num, more: false, szx: 2 }));
+        pair.run();
+        let response = pair.response();
+        assert_eq!(response.payload(), &body(150)[bytes]);
+        assert_eq!(response.block2(), Some(Block { num, more: num < 2, szx: 2 }));
+        pair.events.clear();
+    }
+    assert_eq!(blocks(&pair, A), ["2:0/0/64", "2:1/0/64", "2:2/0/64"]);
+}
+
+#[test]
+fn of_two_exchanges_with_one_peer_each_knows_its_own() {
+    let mut first = exchange(&sized(64), "first");
+    let mut second = exchange(&sized(64), "second");
+    second.keep_apart(&first);
+    first.request(get(), Instant::ZERO);
+    second.request(get(), Instant::ZERO);
+    let (asked, other) = (sent(&mut first).remove(0), sent(&mut second).remove(0));
+    assert_eq!(asked.mid().wrapping_add(1 << 15), other.mid());
+    let empty = |kind, mid| header::empty(kind, mid);
+    assert!(first.awaits(&empty(Type::Ack, asked.mid())) && !second.awaits(&empty(Type::Ack, asked.mid())));
+    assert!(!first.awaits(&empty(Type::Con, asked.mid())) && !first.awaits(b""));
+}
+
+#[test]
 fn both_ways_in_one_exchange() {
     let mut pair = Pair::new(sized(64)).answering(echo);
     pair.request(post().with_payload(body(100)));

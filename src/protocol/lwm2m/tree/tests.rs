@@ -250,3 +250,20 @@ fn a_bootstrapped_meter_is_small() {
     assert_eq!(size_of::<Tree>(), 32);
     assert!(tree.heap_bytes() < 600, "{} bytes", tree.heap_bytes());
 }
+
+#[test]
+fn instances_of_the_template_are_told_from_those_that_came_later() {
+    let mut tree = Tree::new(Arc::new(vec![
+        Entry::new(Path::resource(3, 0, 0), "a".into()),
+        Entry::new(Path::resource(3, 0, 1), "b".into()),
+        Entry::new(Path::resource(5, 0, 3), Value::Integer(0)),
+        Entry::new(Path::resource(9, 0, 0), "c".into()),
+        Entry::new(Path::resource(9, 1, 0), "d".into()),
+    ]));
+    tree.set(Path::resource(3, 0, 0), "other".into());
+    tree.set(Path::resource(4, 0, 0), "later".into());
+    tree.replace(Path::instance(9, 1), vec![Entry::new(Path::resource(9, 1, 0), "new".into())]);
+    tree.remove(Path::object(5));
+    let shared: Vec<Path> = tree.shared_instances().collect();
+    assert_eq!(shared, [Path::instance(3, 0), Path::instance(9, 0)]);
+}

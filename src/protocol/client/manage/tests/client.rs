@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::base::Seed;
 use crate::protocol::client::{
-    BootstrapPolicy, Config, Link, Output, RegistrationPolicy, State as DeviceState,
+    BootstrapPolicy, Config, FirmwarePolicy, Link, Output, RegistrationPolicy, State as DeviceState,
 };
 use crate::protocol::coap::{Exchange, Params};
 
@@ -57,7 +57,7 @@ impl Pair {
                     Output::Event(Event::Served { operation, success }) => {
                         self.served.push((operation, success))
                     }
-                    Output::Event(_) | Output::Open { .. } => {}
+                    Output::Event(_) | Output::Open { .. } | Output::Close { .. } => {}
                 }
                 silent = false;
             }
@@ -100,6 +100,7 @@ fn config() -> Config {
         transmission: Arc::new(Params::default()),
         bootstrap: BootstrapPolicy::default(),
         registration: RegistrationPolicy::default(),
+        firmware: FirmwarePolicy::default(),
         report: crate::protocol::client::ReportPolicy::default(),
         factory: Arc::default(),
         provision: None,

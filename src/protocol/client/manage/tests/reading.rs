@@ -134,6 +134,7 @@ fn attributes_are_told_with_what_they_inherit_where_they_are_asked_for() {
         "</10243/0>;pmin=10;pmax=60,</10243/0/4>;gt=-250.5;st=2,</10243/0/5>"
     );
     assert_eq!(discover("GET /10243/0/4"), "</10243/0/4>;pmin=10;pmax=60;gt=-250.5;st=2");
+    assert!(discover("GET /10243?depth=2").contains("</10243/0/4>;gt=-250.5;st=2"));
 }
 
 #[test]
@@ -173,7 +174,11 @@ fn a_composite_read_leaves_out_what_is_not_there() {
         bench.text(with_json("FETCH /", asked)),
         r#"[{"bn":"/","n":"3/0/6/0","v":1},{"n":"3/0/6/1","v":5},{"n":"3/0/14","vs":"+01:00"}]"#
     );
-    assert_eq!(bench.text(with_json("FETCH /", r#"[{"n":"/4"},{"n":"/"}]"#)), "[]");
+    assert_eq!(bench.text(with_json("FETCH /", r#"[{"n":"/4"},{"n":"/0"}]"#)), "[]");
+    // The root is every object but those for Bootstrap-Servers.
+    let whole = bench.text(with_json("FETCH /", r#"[{"n":"/"}]"#));
+    assert!(whole.starts_with(r#"[{"bn":"/","n":"1/0/0","v":101},"#), "{whole}");
+    assert!(whole.contains("10243/0/5") && !whole.contains("bootstrap.example"), "{whole}");
 }
 
 #[test]

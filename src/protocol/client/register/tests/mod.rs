@@ -11,8 +11,8 @@ use std::time::Duration;
 use super::*;
 use crate::base::Seed;
 use crate::protocol::client::{
-    BootstrapPolicy, Client, Config, Event, Failure, Fate, Link, Output, RegistrationPolicy, RequestKind,
-    State,
+    BootstrapPolicy, Client, Config, Event, Failure, Fate, FirmwarePolicy, Link, Output, RegistrationPolicy,
+    RequestKind, State,
 };
 use crate::protocol::coap::{Exchange, Params};
 use crate::protocol::lwm2m::{Entry, Path, Value};
@@ -136,6 +136,7 @@ impl Bench {
             transmission: Arc::new(params),
             bootstrap: BootstrapPolicy::default(),
             registration,
+            firmware: FirmwarePolicy::default(),
             factory: Arc::new(factory),
             report: crate::protocol::client::ReportPolicy::default(),
             provision: None,
@@ -199,6 +200,7 @@ impl Bench {
                     }
                 }
                 Output::Send { link, bytes } => self.serve(link, &bytes),
+                Output::Close { .. } => {}
                 Output::Event(event) => self.events.push(event),
             }
         }
