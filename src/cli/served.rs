@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::protocol::server::{
     Action, CampaignCounters, DeskCounters, EmsCounters, FirmwareCounters, Latencies, Pace, Pending, Service,
-    Traffic,
+    Share, Traffic,
 };
 use crate::report::{
     CampaignFigures, CoarseFigures, Desk, FirmwareFigures, Interviews, Managed, Manner, Observations,
@@ -181,7 +181,7 @@ fn seen(
 
 fn desk(service: &Service, counters: &DeskCounters) -> Desk {
     let manners = &service.manners;
-    let manner = |share: crate::protocol::server::Share, times| Manner { share: share.fraction(), times };
+    let manner = |share: Share, times| Manner { share: share.fraction(), times };
     Desk {
         pace: service.pace.as_ref().map(pace),
         overloaded: counters.overloaded,
@@ -267,4 +267,92 @@ fn action(action: &Action) -> String {
 
 fn named<const N: usize>(counts: [(&str, u64); N]) -> BTreeMap<String, u64> {
     counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Percent;
+    use crate::protocol::lwm2m::Path;
+    use crate::protocol::server::{InterviewCounters, Manners, ServiceTime};
+    use std::time::Duration;
+
+    fn share(percent: &str) -> Share {
+        percent.parse::<Percent>().expect("a percentage").into()
+    }
+
+    #[test]
+    fn every_manner_is_told_with_what_it_did() {
+        let manners = Manners {
+            drop: share("1%"),
+            reset: share("2%"),
+            error: share("3%"),
+            unavailable: share("4%"),
+            late: share("5%"),
+            duplicate: share("6%"),
+            other_port: share("7%"),
+            ..Manners::default()
+        };
+        let counters = DeskCounters {
+            dropped: 1,
+            reset: 2,
+            failed: 3,
+            unavailable: 4,
+            delayed: 5,
+            doubled: 6,
+            misplaced: 7,
+            overloaded: 8,
+            longest_queue: 9,
+            orphaned: 10,
+        };
+        let time = ServiceTime::Fixed(Duration::from_millis(5));
+        let pace = Pace { workers: 2, time, queue: 100, max_age: Duration::from_secs(1) };
+        let desk = desk(&Service { pace: Some(pace), manners }, &counters);
+        let manners =
+            [desk.drop, desk.reset, desk.error, desk.unavailable, desk.late, desk.duplicate, desk.other_port];
+        for (number, manner) in (1..).zip(manners) {
+            assert_eq!((manner.times, (manner.share * 100.0).round() as u64), (number, number));
+        }
+        assert_eq!((desk.overloaded, desk.longest_queue, desk.orphaned), (8, 9, 10));
+        assert_eq!(desk.pace.as_deref(), Some("2 at a time, 5ms each, 100 may wait"));
+    }
+
+    #[test]
+    fn requests_to_devices_are_those_of_interviews_and_campaigns() {
+        let read = CampaignCounters {
+            requests: 20,
+            sent: 15,
+            ok: 7,
+            errors: [(crate::protocol::coap::Code::NOT_FOUND, 2)].into(),
+            timed_out: 1,
+            broken: 3,
+            cancelled: 4,
+            ..CampaignCounters::default()
+        };
+        let interviews = InterviewCounters {
+            begun: 6,
+            completed: 4,
+            failed: 1,
+            requests: 40,
+            ok: 30,
+            errors: 5,
+            ..InterviewCounters::default()
+        };
+        let counters =
+            EmsCounters { interviews, campaigns: vec![read], abandoned: 2, ..EmsCounters::default() };
+        let pending = Pending { interviews: 1, sent: 4, sent_of_campaigns: 1, waiting: 2 };
+        let actions = [Action::Read(Path::resource(3, 0, 13))].iter().map(action).collect();
+        let told = Told { campaigns: actions, ..Told::default() };
+        let Managed { requests, interviews, campaigns, .. } = told.managed(&counters, &pending);
+        assert_eq!((requests.sent, requests.answered, requests.failed), (55, 44, 5));
+        assert_eq!((requests.abandoned, requests.in_flight, requests.waiting), (2, 4, 2));
+        assert_eq!(
+            requests.sent,
+            requests.answered + requests.failed + requests.abandoned + requests.in_flight
+        );
+        assert_eq!((interviews.begun, interviews.under_way), (6, 1));
+        assert_eq!(campaigns[0].action, "read /3/0/13");
+        assert_eq!(campaigns[0].errors.get("4.04"), Some(&2));
+        assert!(campaigns[0].firmware.is_none() && campaigns[0].latency.p99_us.is_none());
+    }
 }

@@ -16,6 +16,7 @@ mod hgrm;
 mod hlog;
 mod inputs;
 mod json;
+mod keyed;
 mod managed;
 mod model;
 mod out_dir;
@@ -32,8 +33,9 @@ pub use balances::{Balance, LISTED, Listed};
 pub use cost::{Cost, RegistrationCost};
 pub use hlog::{HlogError, recompute};
 pub use inputs::{GeneratorHealth, Inputs, RunInfo, SocketFigures};
+pub use keyed::Keyed;
 pub use model::{
-    Arrivals, Fleet, Generator, Keyed, Requests, Run, RunReport, SCHEMA_VERSION, StageFigures, Throughput,
+    Arrivals, Fleet, Generator, Requests, Run, RunReport, SCHEMA_VERSION, StageFigures, Throughput,
     TrafficFigures,
 };
 pub use out_dir::{OutDir, OutError, Results};
