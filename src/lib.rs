@@ -23,7 +23,7 @@
 //! | [`fleet`] | when each meter starts and what a run will cost; the supervisor and the shards that drive it | supervisor, shards |
 //! | [`servers`] | the embedded servers: `protocol::server` machines behind sockets, on threads of their own | all |
 //! | [`sim`] | the same meters and servers in virtual time, over links that may be bad | |
-//! | [`scenario`] | a TOML file as people write it, and resolved; from there to the rooms' own configurations | |
+//! | [`scenario`] | a TOML file as people write it, and resolved; provisioning files and smartcards; from there to the rooms' own configurations | |
 //! | [`report`] | one model of the results, many writers; balances and the verdict | the writers |
 //! | [`cli`] | the command line, the exit codes, the progress of a run as text, one meter in the foreground | all |
 //!

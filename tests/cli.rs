@@ -19,7 +19,8 @@ fn stderr(output: &Output) -> String {
 fn shipped() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let entries = fs::read_dir(folder).expect("the folder of scenarios");
-    entries.map(|entry| entry.expect("an entry").path()).collect()
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect()
 }
 
 /// Runs `args` and requires exit code 2, nothing on standard output, and both lines of an error.
@@ -47,6 +48,57 @@ fn check_prints_a_plan_for_each_shipped_scenario() {
         }
         assert!(plan.contains(&*path.file_stem().expect("a name").to_string_lossy()), "{plan}");
     }
+}
+
+#[test]
+fn a_provisioning_file_fits_single_meters_and_its_keys_are_never_shown() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("meters.csv");
+    let path = file.to_str().expect("a plain path");
+    fs::write(&file, "endpoint,bootstrap_identity,bootstrap_key\nthe-one,secret,5ec3e75ec3e7\n,,\n")
+        .expect("a file");
+    let plan = stdout(&bootstorm(&["check", "--provision", path, "--set", "fleet.meters=2"]));
+    for part in
+        ["the-one to urn:dev:os:meter-0000001", "2 rows", "the transport has no\n             security yet"]
+    {
+        assert!(plan.contains(part), "{part}\n{plan}");
+    }
+    let said = refused(&["run", "--provision", path, "--set", "fleet.meters=3"]);
+    assert_eq!(
+        said,
+        format!("error: {path}: has 2 rows for 3 meters\nhelp: set fleet.meters = 2, or add rows\n")
+    );
+    fs::write(&file, "endpoint,bootstrap_identity,bootstrap_key\nthe-one,secret,5ec3e75ec3e\n")
+        .expect("a file");
+    let wrong = refused(&["check", "--provision", path, "--set", "fleet.meters=1"]);
+    assert!(wrong.contains(":2:16: bootstrap_key: must be an even number of hex digits"), "{wrong}");
+    let missing = refused(&["check", "--provision", "/nowhere/meters.csv"]);
+    assert!(missing.contains("/nowhere/meters.csv: cannot be read"), "{missing}");
+    for text in [plan, said, wrong] {
+        assert!(!text.contains("5ec3") && !text.contains("secret"), "{text}");
+    }
+}
+
+/// A run of a shipped scenario in small; what it printed.
+fn small_run_of(name: &str, set: &[&str]) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name);
+    let mut args = vec!["run", path.to_str().expect("a plain path"), "--no-tui"];
+    for set in ["fleet.meters=50", "arrivals.over=0s", "run.hold=0s"].iter().chain(set) {
+        args.extend(["--set", set]);
+    }
+    let output = bootstorm(&args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    stdout(&output)
+}
+
+#[test]
+fn meters_register_with_two_embedded_servers_and_no_bootstrap_server() {
+    let summary = small_run_of("factory.toml", &[]);
+    // A Register and a De-register with each of two servers.
+    assert!(summary.contains("sent         200,"), "{summary}");
+    assert!(summary.contains("PASSED: 50 of 50 meters registered"), "{summary}");
+    let summary = small_run_of("factory.toml", &["bootstrap.mode=smartcard"]);
+    assert!(summary.contains("sent         200,"), "{summary}");
 }
 
 #[test]

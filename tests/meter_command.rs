@@ -85,6 +85,18 @@ fn verbose_tells_every_message_and_what_is_in_it() {
 }
 
 #[test]
+fn with_an_account_from_the_factory_it_registers_at_once() {
+    let servers = Serving::start(&[]);
+    let ems = format!("coap://{}", servers.ems_address());
+    let invocation = bootstorm("meter").args(&["--server", &ems, "--lifetime", "77s", "--verbose"]);
+    let ended = there_and_back(invocation).expect_code(0);
+    assert_eq!(states(&ended)[0], "Planned -> Registering", "{}", ended.stdout);
+    assert!(messages(&ended)[0].contains("lt=77"), "{}", ended.stdout);
+    let counts = servers.stop();
+    assert_eq!((counts.bootstrap("in"), counts.ems("registrations")), (0, 1));
+}
+
+#[test]
 fn a_meter_of_version_1_0_names_no_format_and_is_written_tlv() {
     let servers = Serving::start(&[]);
     let invocation = meter(&servers.bootstrap).args(&["--verbose", "--lwm2m", "1.0"]);

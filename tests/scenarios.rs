@@ -1,23 +1,27 @@
 //! Every shipped scenario is loaded and run in small, in virtual time.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bootstorm::faults::LinkFaults;
 use bootstorm::metrics::MeterState;
-use bootstorm::protocol::lwm2m::ServerUri;
 use bootstorm::scenario::{self, Overrides, Scenario};
-use bootstorm::sim::{DryRunConfig, World, dry_run};
+use bootstorm::sim::{DryRun, DryRunConfig, World, dry_run, ems_address};
 
 /// The scenario as the simulation takes it; its own servers stand in for those elsewhere.
 fn in_small(scenario: &Scenario) -> DryRunConfig {
+    let scenario = scenario.clone().with_embedded_servers();
+    let accounts: Vec<_> = scenario.servers.embedded_accounts().collect();
+    let ems: Vec<SocketAddr> = (0..).map(ems_address).take(accounts.len()).collect();
+    let places = scenario.places(Some(World::BOOTSTRAP), &ems);
     DryRunConfig {
         plan: scenario.plan(),
-        client: Arc::new(scenario.client_config(&ServerUri::coap(World::BOOTSTRAP))),
-        bootstrap: scenario.bootstrap_config(Some(&ServerUri::coap(World::EMS))),
-        ems: scenario.ems_config(),
+        bootstrap: scenario.bootstrap_config(&places.ems),
+        ems: accounts.iter().map(|account| scenario.ems_config(account)).collect(),
+        client: Arc::new(scenario.client_config(places)),
         seed: scenario.run.seed,
         link: LinkFaults { delay: Duration::from_millis(5), ..LinkFaults::default() },
         hold: scenario.run.hold.duration(),
@@ -26,30 +30,172 @@ fn in_small(scenario: &Scenario) -> DryRunConfig {
     }
 }
 
-fn shipped() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let entries = fs::read_dir(folder).expect("the folder of scenarios");
-    let paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    assert!(paths.iter().any(|path| path.ends_with("quickstart.toml")), "{paths:?}");
-    paths
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")
+}
+
+/// A shipped scenario with the files it names, as `bootstorm run` reads them.
+fn load(path: &Path) -> Scenario {
+    let name = path.display().to_string();
+    let text = fs::read_to_string(path).expect("a readable scenario");
+    let scenario = scenario::load(&name, &text, &Overrides::default(), 2);
+    let scenario = scenario.unwrap_or_else(|error| panic!("{error}"));
+    let Some(file) = scenario.provision.clone() else { return scenario };
+    let text = fs::read_to_string(folder().join(&file)).expect("a readable provisioning file");
+    scenario.provisioned(&file, &text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn run(name: &str) -> (Scenario, DryRun) {
+    let scenario = load(&folder().join(name).with_extension("toml"));
+    let outcome = dry_run(in_small(&scenario));
+    (scenario, outcome)
 }
 
 #[test]
 fn meters_of_every_scenario_come_stay_and_leave() {
-    for path in shipped() {
+    // Where things are to go wrong, other tests say how.
+    let troubled = ["client-initiated.toml", "misbehaving-servers.toml", "smartcard.toml"];
+    let entries = fs::read_dir(folder()).expect("the folder of scenarios");
+    let paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    let is_scenario = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "toml");
+    for path in paths.iter().filter(is_scenario) {
         let name = path.display().to_string();
-        let text = fs::read_to_string(&path).expect("a readable scenario");
-        let scenario = scenario::load(&name, &text, &Overrides::default(), 2);
-        let scenario = scenario.unwrap_or_else(|error| panic!("{error}"));
-
+        let scenario = load(path);
         let outcome = dry_run(in_small(&scenario));
         let meters = i64::from(outcome.meters);
         assert_eq!(meters, i64::from(scenario.fleet.meters.min(10)), "{name}");
         assert_eq!(outcome.held[MeterState::Registered], meters, "{name}: {outcome:?}");
         assert_eq!(outcome.ended[MeterState::Deregistered], meters, "{name}: {outcome:?}");
         assert_eq!(outcome.onboarding.len(), outcome.meters as usize, "{name}: {outcome:?}");
-        assert!(outcome.failures.is_empty(), "{name}: {outcome:?}");
+        if !troubled.iter().any(|troubled| path.ends_with(troubled)) {
+            assert!(outcome.failures.is_empty(), "{name}: {outcome:?}");
+        }
         // The same seed replays the same run.
         assert_eq!(dry_run(in_small(&scenario)), outcome, "{name}");
     }
+}
+
+#[test]
+fn from_the_factory_meters_register_with_both_servers_and_never_bootstrap() {
+    let (_, outcome) = run("factory");
+    assert_eq!(outcome.bootstrap.requests, 0);
+    assert_eq!((outcome.ems.registrations, outcome.ems.deregistrations), (20, 20));
+}
+
+#[test]
+fn with_a_card_meters_register_at_once_and_again_when_it_is_exchanged() {
+    let (mut scenario, _) = run("smartcard");
+    scenario.bootstrap.card.missing = "0%".parse().expect("a share");
+    scenario.bootstrap.card.unreadable = scenario.bootstrap.card.missing;
+    scenario.bootstrap.card.inconsistent = scenario.bootstrap.card.missing;
+    let outcome = dry_run(in_small(&scenario));
+    assert_eq!((outcome.bootstrap.requests, outcome.ems.registrations), (0, 20), "{outcome:?}");
+    assert!(outcome.failures.is_empty(), "{outcome:?}");
+    // Without it they fall back on their Bootstrap-Server.
+    for (share, kind) in [
+        ("missing", None),
+        ("unreadable", Some("card-unreadable")),
+        ("inconsistent", Some("card-inconsistent")),
+    ] {
+        let mut scenario = scenario.clone();
+        let card = &mut scenario.bootstrap.card;
+        let all = "100%".parse().expect("a share");
+        match share {
+            "missing" => card.missing = all,
+            "unreadable" => card.unreadable = all,
+            _ => card.inconsistent = all,
+        }
+        let outcome = dry_run(in_small(&scenario));
+        assert_eq!(
+            (outcome.bootstrap.requests, outcome.bootstrap.finished),
+            (10, 10),
+            "{share}: {outcome:?}"
+        );
+        assert_eq!(outcome.ended[MeterState::Deregistered], 10, "{share}: {outcome:?}");
+        let kinds: Vec<_> = outcome.failures.keys().map(|kind| kind.name()).collect();
+        assert_eq!(kinds, Vec::from_iter(kind), "{share}");
+    }
+}
+
+#[test]
+fn client_initiated_meters_are_given_what_is_planned_for_their_names() {
+    let (_, outcome) = run("client-initiated");
+    // Ten meters, of which five get one account.
+    assert_eq!(outcome.ems.registrations, 15);
+    assert_eq!((outcome.bootstrap.requests, outcome.bootstrap.finished), (10, 10));
+    // One object or two instances, twice; and the extra.
+    assert_eq!(outcome.bootstrap.writes, 5 * 2 + 5 * 5);
+    assert!(outcome.onboarding.iter().all(|took| *took > Duration::from_secs(1)), "the hold-off");
+}
+
+#[test]
+fn a_bootstrap_server_of_1_0_begins_again_by_itself() {
+    let (_, outcome) = run("server-initiated");
+    assert_eq!((outcome.bootstrap.requests, outcome.bootstrap.initiated), (10, 10));
+    assert_eq!((outcome.bootstrap.finished, outcome.ems.registrations), (20, 20), "{outcome:?}");
+}
+
+#[test]
+fn provisioned_meters_are_what_their_rows_say() {
+    let (scenario, outcome) = run("provisioned");
+    let plan = scenario.plan();
+    let names: Vec<_> = [0, 7, 8].map(|meter| plan.endpoint(meter)).to_vec();
+    assert_eq!(names, ["urn:dev:os:A-1001", "urn:dev:os:B-2003", "urn:dev:os:spare-008"]);
+    assert_eq!(outcome.bootstrap.refused, 0);
+    let client = scenario.client_config(scenario.places(Some(World::BOOTSTRAP), &[]));
+    let own = client.provision.expect("provisioned meters").own(0);
+    let shown = |path: &str| {
+        let entry = own.iter().find(|entry| entry.path.to_string() == path);
+        entry.map(|entry| format!("{:?}", entry.value)).unwrap_or_default()
+    };
+    assert_eq!(shown("/3/0/2"), "String(\"SN-1001\")");
+    assert_eq!((shown("/0/0/2"), shown("/0/0/5")), ("Integer(0)".to_owned(), "Opaque(16 B)".to_owned()));
+    // A meter of another name is refused.
+    let text = "endpoint\nstranger\n";
+    let mut alone = scenario.clone();
+    alone.fleet.meters = 1;
+    let alone = alone.provisioned("one.csv", text).expect("a good file");
+    let outcome = dry_run(in_small(&alone));
+    assert!(outcome.bootstrap.refused > 0 && outcome.bootstrap.finished == 0, "{outcome:?}");
+}
+
+#[test]
+fn managed_meters_are_asked_and_told() {
+    let (_, outcome) = run("management");
+    let interviews = &outcome.ems.interviews;
+    assert!(interviews.completed >= 10 && interviews.ok > 0, "{outcome:?}");
+    assert!(outcome.ems.observations.fresh > 0, "{outcome:?}");
+    let campaigns = &outcome.ems.campaigns;
+    let ok: Vec<u64> = campaigns.iter().map(|campaign| campaign.ok).collect();
+    assert!(ok[0] >= 20 && ok[1] == 5 && ok[2] == 2 && ok[3] == 1, "{campaigns:?}");
+    assert_eq!(outcome.bootstrap.requests, 11, "one was sent back");
+    assert!(outcome.ems.sends.accepted >= 20, "{outcome:?}");
+}
+
+#[test]
+fn a_firmware_wave_ends_well_or_badly_for_every_meter() {
+    let (mut scenario, outcome) = run("firmware-wave");
+    let [pushed, pulled] = &outcome.ems.campaigns[..] else { panic!("{outcome:?}") };
+    for campaign in [pushed, pulled] {
+        assert_eq!((campaign.firmware.begun, campaign.firmware.gave_up), (5, 0), "{campaign:?}");
+    }
+    scenario.firmware.failures.clear();
+    let outcome = dry_run(in_small(&scenario));
+    let succeeded: u64 = outcome.ems.campaigns.iter().map(|campaign| campaign.firmware.succeeded).sum();
+    assert_eq!(succeeded, 10, "{outcome:?}");
+    let packages = outcome.ems.campaigns.iter().map(|campaign| campaign.firmware.begun);
+    assert_eq!(packages.sum::<u64>(), 10);
+}
+
+#[test]
+fn misbehaving_servers_misbehave_and_meters_get_there() {
+    let (mut scenario, _) = run("misbehaving-servers");
+    // With ten meters everything has to happen more often to be seen.
+    let manners = &mut scenario.servers.ems_server.service.manners;
+    let often = "20%".parse().expect("a share");
+    (manners.drop, manners.unavailable, manners.late) = (often, often, often);
+    let outcome = dry_run(in_small(&scenario));
+    assert_eq!(outcome.held[MeterState::Registered], 10, "{outcome:?}");
+    let desk = &outcome.ems.desk;
+    assert!(desk.dropped > 0 && desk.unavailable > 0 && desk.delayed > 0, "{desk:?}");
 }

@@ -89,9 +89,14 @@ fn open_out(path: &Path) -> Result<OutDir, RunError> {
 /// Looks the configured names up, so that one that leads nowhere, or away from this machine without
 /// leave, is found before anything starts.
 fn check_names(scenario: &Scenario) -> Result<(), RunError> {
-    let configured =
-        [("servers.bootstrap", &scenario.servers.bootstrap), ("servers.ems", &scenario.servers.ems)];
-    for (key, choice) in configured {
+    let accounts = scenario.servers.accounts.iter().enumerate();
+    let accounts =
+        accounts.map(|(index, account)| (format!("servers.account[{index}].server"), &account.server));
+    let configured = [
+        ("servers.bootstrap".to_owned(), &scenario.servers.bootstrap),
+        ("servers.ems".to_owned(), &scenario.servers.ems),
+    ];
+    for (key, choice) in configured.into_iter().chain(accounts) {
         let Some(ServerUri { host: Host::Name(name), port }) = choice.uri() else { continue };
         let found = resolve(name, *port).map_err(|error| {
             RunError::environment(
@@ -127,12 +132,11 @@ fn drive(
     clock: Clock,
     results: &mut Option<Results>,
 ) -> Result<(FleetOutcome, Result<(), OutError>), RunError> {
-    let bootstrap = scenario.servers.bootstrap.uri_or(servers.bootstrap_address());
-    let bootstrap = bootstrap.expect("a server that is not embedded has a URI");
-    let ems = scenario.servers.ems.uri_or(servers.ems_address());
-    let targets: Vec<SocketAddr> =
-        [Some(bootstrap.clone()), ems].into_iter().flatten().filter_map(|uri| uri.address()).collect();
-    let config = scenario.fleet_config(&bootstrap, targets, clock);
+    let places = scenario.places(servers.bootstrap_address(), &servers.ems_addresses());
+    let external = scenario.servers.accounts.iter().filter_map(|account| account.server.uri());
+    let known = places.bootstrap.iter().chain(&places.ems).chain(external);
+    let targets: Vec<SocketAddr> = known.filter_map(ServerUri::address).collect();
+    let config = scenario.fleet_config(places, targets, clock);
     let mut screen = Screen::stderr(options.no_tui);
     let mut next_show = Instant::ZERO;
     // The first file that cannot be written any more is told at the end, when the figures are shown.
@@ -214,12 +218,15 @@ fn in_short(doubt: Doubt) -> String {
 
 /// The servers by name: where each is, as the report says it.
 fn server_uris(scenario: &Scenario, servers: &Embedded) -> [(&'static str, String); 2] {
-    let choices = &scenario.servers;
-    let uri = |uri: Option<ServerUri>| uri.map(|uri| uri.to_string()).unwrap_or_default();
-    [
-        ("bootstrap", uri(choices.bootstrap.uri_or(servers.bootstrap_address()))),
-        ("ems", uri(choices.ems.uri_or(servers.ems_address()))),
-    ]
+    let places = scenario.places(servers.bootstrap_address(), &servers.ems_addresses());
+    let mut embedded = places.ems.iter();
+    let ems = scenario.servers.accounts.iter().filter_map(|account| {
+        let external = account.server.uri();
+        if external.is_some() { external } else { embedded.next() }
+    });
+    let ems: Vec<String> = ems.map(ServerUri::to_string).collect();
+    let bootstrap = places.bootstrap.map(|uri| uri.to_string()).unwrap_or_default();
+    [("bootstrap", bootstrap), ("ems", ems.join(" "))]
 }
 
 fn conclude(
@@ -275,7 +282,10 @@ fn registrations(
     let Some(accepted) = accepted else {
         return unknown("the EMS is not embedded, so only its answers are known");
     };
-    if !scenario.servers.bootstrap.is_embedded() {
+    if scenario.servers.accounts.iter().any(|account| account.server.uri().is_some()) {
+        return unknown("some EMSs are not embedded, so only their answers are known");
+    }
+    if scenario.servers.bootstrap.uri().is_some() {
         return unknown("the Bootstrap-Server is not embedded, and may send meters to another EMS");
     }
     let client = |(meter, (created, unanswered)): (&u32, &(u32, u32))| ClientRegistrations {

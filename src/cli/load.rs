@@ -1,7 +1,7 @@
-//! The arguments that name a scenario, and reading it.
+//! The arguments that name a scenario, and reading it with the files it names.
 
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -15,6 +15,11 @@ pub struct ScenarioArgs {
     /// Scenario file (TOML); left out: the built-in quickstart
     pub scenario: Option<PathBuf>,
 
+    /// Provisioning file (TOML or CSV), one row a meter: endpoint names, Bootstrap-Servers, keys and
+    /// other resources
+    #[arg(long, value_name = "FILE")]
+    pub provision: Option<PathBuf>,
+
     /// Set one key of the scenario, over the file; may be repeated
     #[arg(long, value_name = "PATH.TO.KEY=VALUE")]
     pub set: Vec<String>,
@@ -25,19 +30,58 @@ pub struct ScenarioArgs {
 }
 
 impl ScenarioArgs {
-    /// Reads and resolves the scenario.
+    /// Reads and resolves the scenario, and fits its meters with what the files it names have for them.
     pub fn load(self) -> Result<Scenario, RunError> {
         let overrides = Overrides { set: self.set, seed: self.seed };
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let cores = u32::try_from(cores).unwrap_or(u32::MAX);
-        let Some(path) = self.scenario else {
-            return Ok(scenario::load(scenario::QUICKSTART_NAME, scenario::QUICKSTART, &overrides, cores)?);
+        let (name, text) = match &self.scenario {
+            None => (scenario::QUICKSTART_NAME.to_owned(), scenario::QUICKSTART.to_owned()),
+            Some(path) => {
+                let help = "name a scenario file, or none to run the built-in quickstart";
+                (path.display().to_string(), read(path, help, |bytes| String::from_utf8(bytes).ok())?)
+            }
         };
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(&path).map_err(|error| {
-            let help = "name a scenario file, or none to run the built-in quickstart";
-            RunError::input(format!("{name}: cannot be read: {error}"), help)
-        })?;
-        Ok(scenario::load(&name, &text, &overrides, cores)?)
+        let mut scenario = scenario::load(&name, &text, &overrides, cores)?;
+        // Files that a scenario names are looked for beside it.
+        let folder = self.scenario.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+        let named = scenario.provision.as_ref().map(|file| folder.join(file));
+        if let Some(file) = self.provision.or(named) {
+            // As the results keep it, so that the run can be done again from elsewhere.
+            let file = std::path::absolute(&file).unwrap_or(file);
+            scenario = provision(scenario, &file)?;
+        }
+        cards(scenario, folder)
     }
+}
+
+fn provision(mut scenario: Scenario, file: &Path) -> Result<Scenario, RunError> {
+    let help = "name a provisioning file with --provision, or with the key provision of the scenario";
+    let text = read(file, help, |bytes| String::from_utf8(bytes).ok())?;
+    let name = file.display().to_string();
+    scenario.provision = Some(name.clone());
+    Ok(scenario.provisioned(&name, &text)?)
+}
+
+fn cards(mut scenario: Scenario, folder: &Path) -> Result<Scenario, RunError> {
+    let files = scenario.card_files();
+    if files.is_empty() {
+        return Ok(scenario);
+    }
+    let help = "bootstrap.card.file needs a file for each meter; bootstrap.card.missing takes cards away";
+    let contents = files.iter().map(|file| read(&folder.join(file), help, Some));
+    let contents = contents.collect::<Result<Vec<_>, _>>()?;
+    scenario = scenario.carded(contents)?;
+    // As the results keep it, unless the folder's own name stands in the way.
+    let file = scenario.bootstrap.card.file.as_ref().map(|file| folder.join(file.to_string()));
+    let file = file.and_then(|file| std::path::absolute(file).ok()?.to_str()?.parse().ok());
+    scenario.bootstrap.card.file = file.or(scenario.bootstrap.card.file);
+    Ok(scenario)
+}
+
+fn read<T>(path: &Path, help: &str, take: impl Fn(Vec<u8>) -> Option<T>) -> Result<T, RunError> {
+    let name = path.display();
+    let bytes = std::fs::read(path)
+        .map_err(|error| RunError::input(format!("{name}: cannot be read: {error}"), help))?;
+    take(bytes).ok_or_else(|| RunError::input(format!("{name}: cannot be read: it is not UTF-8"), help))
 }

@@ -71,20 +71,25 @@ pub(super) fn serve(args: ServeArgs) -> Result<(), RunError> {
     })
 }
 
+/// Where the servers are.
 fn addresses(servers: &Embedded) -> [(&'static str, String); 2] {
-    let shown = |address: Option<SocketAddr>| {
-        address.map(|address| ServerUri::coap(address).to_string()).unwrap_or_default()
-    };
-    [("bootstrap", shown(servers.bootstrap_address())), ("ems", shown(servers.ems_address()))]
+    let ems: Vec<String> = servers.ems_addresses().into_iter().map(shown).collect();
+    [("bootstrap", servers.bootstrap_address().map(shown).unwrap_or_default()), ("ems", ems.join(" "))]
 }
 
 fn uris(scenario: &Scenario, servers: &Embedded) -> String {
-    let mut text: String =
-        addresses(servers).iter().map(|(name, uri)| format!("{name:<9} {uri}\n")).collect();
-    if let Some(uri) = scenario.servers.ems.uri() {
+    let mut text = format!("bootstrap {}\n", servers.bootstrap_address().map(shown).unwrap_or_default());
+    for address in servers.ems_addresses() {
+        text.push_str(&format!("ems       {}\n", shown(address)));
+    }
+    for uri in scenario.servers.accounts.iter().filter_map(|account| account.server.uri()) {
         text.push_str(&format!("the Bootstrap-Server hands out {uri}\n"));
     }
     text
+}
+
+fn shown(address: SocketAddr) -> String {
+    ServerUri::coap(address).to_string()
 }
 
 /// The last line of counts, and whatever else happened: what was asked of devices and told them, and what the

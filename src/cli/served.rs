@@ -28,9 +28,10 @@ impl Told {
         if let Some((_, bootstrap)) = &config.bootstrap {
             told.bootstrap = bootstrap.service.clone();
         }
-        if let Some((_, ems)) = &config.ems {
+        for (_, ems) in &config.ems {
+            // They differ in their addresses, Short Server IDs and campaigns only.
             told.ems = ems.service.clone();
-            told.campaigns = ems.campaigns.iter().map(|campaign| action(&campaign.action)).collect();
+            told.campaigns.extend(ems.campaigns.iter().map(|campaign| action(&campaign.action)));
         }
         told
     }

@@ -2,6 +2,9 @@
 
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 /// Longest endpoint name in bytes. It travels as the Uri-Query option `ep=<name>`, which holds at most
 /// 255 bytes (RFC 7252 §5.10, table 4).
@@ -9,11 +12,14 @@ pub const MAX_ENDPOINT_BYTES: usize = 255 - "ep=".len();
 
 /// A template of endpoint names; what `{index}` stands for is a meter's number, counted from 0.
 ///
-/// `{index:07}` pads the number with zeros to at least seven digits.
+/// `{index:07}` pads the number with zeros to at least seven digits. Single meters may have been given
+/// names of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointTemplate {
     text: String,
     parts: Vec<Part>,
+    /// The names of the first meters; empty where the template counts, and `None` where it does for all.
+    listed: Option<Arc<[Box<str>]>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +46,9 @@ pub enum EndpointError {
 impl EndpointTemplate {
     /// The name of a meter.
     pub fn name(&self, index: u32) -> String {
+        if let Some(name) = self.listed(index) {
+            return name.to_owned();
+        }
         let mut name = String::with_capacity(self.text.len() + 8);
         for part in &self.parts {
             match part {
@@ -52,7 +61,28 @@ impl EndpointTemplate {
         name
     }
 
-    /// Whether every meter gets a name of its own.
+    /// Gives the first meters these names; where one is empty, the template still counts.
+    #[must_use]
+    pub fn with_listed(self, names: Arc<[Box<str>]>) -> Self {
+        EndpointTemplate { listed: (!names.is_empty()).then_some(names), ..self }
+    }
+
+    /// The name of a meter that was given one of its own.
+    pub fn listed(&self, index: u32) -> Option<&str> {
+        let name = self.listed.as_ref()?.get(index as usize)?;
+        (!name.is_empty()).then_some(name)
+    }
+
+    /// Two of the first `meters` meters that have the same name, if there are any.
+    pub fn first_shared(&self, meters: u32) -> Option<(u32, u32)> {
+        if self.listed.is_none() && self.is_distinct() {
+            return None;
+        }
+        let mut names: FxHashMap<String, u32> = FxHashMap::default();
+        (0..meters).find_map(|index| names.insert(self.name(index), index).map(|other| (other, index)))
+    }
+
+    /// Whether the template gives every meter a name of its own.
     pub fn is_distinct(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Index(_)))
     }
@@ -78,7 +108,7 @@ impl FromStr for EndpointTemplate {
         if !rest.is_empty() {
             parts.push(Part::Text(rest.to_owned()));
         }
-        let template = EndpointTemplate { text: text.to_owned(), parts };
+        let template = EndpointTemplate { text: text.to_owned(), parts, listed: None };
         // No name is longer than the one with the most digits.
         if template.name(u32::MAX).len() > MAX_ENDPOINT_BYTES {
             return Err(EndpointError::Length);

@@ -1,17 +1,10 @@
 //! What a run will do and cost, worked out before anything starts: `bootstorm check` prints it, and a
 //! run refuses early what the machine cannot carry.
 
-use std::time::Duration;
-
 use crate::base::Seed;
 
 use super::arrivals::{ArrivalsConfig, Schedule, share};
 use super::endpoint::EndpointTemplate;
-
-/// Round trips until a meter is registered: its Bootstrap-Request; the embedded Bootstrap-Server's
-/// Discover, Delete, Write /0, Write /1 and Finish (LwM2M Core, "Bootstrap Interface"); and Register.
-/// An external Bootstrap-Server may make more or fewer.
-pub const ROUND_TRIPS_PER_SESSION: u32 = 7;
 
 /// Datagrams in a round trip without loss: a confirmable request and its piggybacked response
 /// (RFC 7252 §5.2.1).
@@ -70,11 +63,13 @@ pub struct PlanConfig {
     pub arrivals: ArrivalsConfig,
     /// Seed of the run.
     pub seed: Seed,
-    /// The lifetime they will be given; `None` if an external Bootstrap-Server decides.
-    pub lifetime: Option<Duration>,
+    /// Round trips until a meter is registered: those of its bootstrap, and its Registers.
+    pub round_trips: u32,
+    /// Updates a meter sends in a second; `None` if an external Bootstrap-Server decides by the lifetime.
+    pub updates: Option<f64>,
     /// How they tell themselves apart.
     pub addressing: Addressing,
-    /// How many of the two servers are embedded, 0 to 2.
+    /// How many embedded servers there are.
     pub embedded_servers: u32,
     /// Threads of each embedded server.
     pub server_workers: u32,
@@ -127,15 +122,20 @@ impl Plan {
     /// Datagrams a second, both ways together, while meters arrive and nothing is lost; `None` if all
     /// arrive at once.
     pub fn packets_per_second(&self) -> Option<f64> {
-        let per_session = f64::from(ROUND_TRIPS_PER_SESSION * DATAGRAMS_PER_ROUND_TRIP);
+        let per_session = f64::from(self.config.round_trips * DATAGRAMS_PER_ROUND_TRIP);
         self.schedule.mean_rate().map(|rate| rate * per_session)
     }
 
-    /// Datagrams a second, both ways together, that keep the whole fleet registered: a meter sends an
-    /// Update at half its lifetime. `None` if an external Bootstrap-Server chooses the lifetime.
+    /// Round trips until a meter is registered.
+    pub fn round_trips(&self) -> u32 {
+        self.config.round_trips
+    }
+
+    /// Datagrams a second, both ways together, that keep the whole fleet registered. `None` if an external
+    /// Bootstrap-Server chooses the lifetime.
     pub fn update_packets_per_second(&self) -> Option<f64> {
-        let lifetime = self.config.lifetime?.as_secs_f64();
-        Some(f64::from(self.config.meters) * 2.0 / lifetime * f64::from(DATAGRAMS_PER_ROUND_TRIP))
+        let updates = self.config.updates?;
+        Some(f64::from(self.config.meters) * updates * f64::from(DATAGRAMS_PER_ROUND_TRIP))
     }
 
     /// Memory the run will take, in bytes; an estimate by the constants above.
@@ -176,7 +176,8 @@ mod tests {
             endpoint: "m{index:03}".parse().expect("a template"),
             arrivals: ArrivalsConfig { pace, process: Process::Steady },
             seed: Seed(1),
-            lifetime: Some(Duration::from_secs(100)),
+            round_trips: 7,
+            updates: Some(1.0 / 50.0),
             addressing,
             embedded_servers: 2,
             server_workers: 1,

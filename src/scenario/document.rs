@@ -23,7 +23,7 @@ pub struct Overrides {
 const EXCLUSIVE: [(&str, &str, &str); 1] = [("arrivals", "rate", "over")];
 
 /// Every key of a scenario is explained there.
-const HELP: &str = "scenarios/quickstart.toml explains every key";
+const HELP: &str = "scenarios/reference.toml explains every key";
 
 /// A scenario as written.
 pub(super) struct Document {
@@ -151,7 +151,11 @@ fn note_lines(table: &DeTable<'_>, path: &str, text: &str, lines: &mut BTreeMap<
             DeValue::Table(table) => note_lines(table, &path, text, lines),
             DeValue::Array(values) => {
                 for (index, value) in values.iter().enumerate() {
-                    lines.insert(format!("{path}[{index}]"), line_of(text, value.span().start));
+                    let path = format!("{path}[{index}]");
+                    lines.insert(path.clone(), line_of(text, value.span().start));
+                    if let DeValue::Table(table) = value.get_ref() {
+                        note_lines(table, &path, text, lines);
+                    }
                 }
             }
             _ => {}

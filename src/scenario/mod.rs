@@ -9,16 +9,24 @@
 mod configs;
 mod document;
 mod error;
+mod fitted;
+mod provision;
 mod raw;
 mod reader;
 mod resolve;
 mod resolved;
+mod resource;
 mod write;
 
+pub use configs::Places;
 pub use document::Overrides;
 pub use error::ScenarioError;
+pub use fitted::Fitted;
+pub use provision::Provisioning;
 pub use resolved::{
-    Coap, Embedded, Fleet, Goal, Local, PortRange, Retry, Run, Scenario, ServerChoice, Servers,
+    Account, Bootstrap, BootstrapServer, BootstrapTerms, CardTerms, Coap, Embedded, EmsCampaign, EmsServer,
+    Fleet, Goal, Local, Manners, Mode, PlanFor, PortRange, Retry, Run, Scenario, ServerChoice, Servers,
+    Service,
 };
 
 /// The text of the scenario that is run when none is named.

@@ -28,20 +28,123 @@ fn every_shipped_scenario_loads() {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder).expect("the folder of scenarios") {
         let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
         let text = std::fs::read_to_string(&path).expect("a readable scenario");
         assert!(text.starts_with("# "), "{} says what it shows", path.display());
         let name = path.file_name().expect("a file").to_string_lossy().into_owned();
         let scenario = load(&name, &text, &Overrides::default(), 2).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(format!("{}.toml", scenario.name), name);
-        let embedded = scenario.servers.bootstrap.is_embedded() && scenario.servers.ems.is_embedded();
-        assert_eq!(embedded, name != "external.toml", "{name}");
+        assert_eq!(scenario.servers.any_external(), name == "external.toml", "{name}");
         names.push(name);
     }
     names.sort();
-    assert_eq!(names, ["external.toml", "hundred-thousand.toml", "quickstart.toml"]);
+    let names: Vec<_> = names.iter().filter_map(|name| name.strip_suffix(".toml")).collect();
+    let expected = [
+        "client-initiated",
+        "external",
+        "factory",
+        "firmware-wave",
+        "hundred-thousand",
+        "management",
+        "misbehaving-servers",
+        "provisioned",
+        "quickstart",
+        "reference",
+        "server-initiated",
+        "smartcard",
+    ];
+    assert_eq!(names, expected);
 }
 
-/// The quickstart explains every key; what it explains must be true.
+/// Everything that has no default, so that it is written out.
+const EVERYTHING: &str = r#"
+provision = "meters.csv"
+[fleet]
+update = "lt-93"
+register_refused = "final"
+deregister_timeout = "5s"
+[bootstrap]
+mode = "smartcard"
+no_finish = { total = "93s" }
+account_timeout = "60s"
+card = { file = "cards/{index}.bin", exchanged_at = "10s" }
+[report]
+send = { every = "1m", paths = ["/10243/0"] }
+[firmware.failures]
+not_enough_flash = "1%"
+out_of_memory = "1%"
+connection_lost = "1%"
+integrity = "1%"
+unsupported_type = "1%"
+invalid_uri = "1%"
+installation = "1.1%"
+unsupported_protocol = "1%"
+[[servers.account]]
+priority = 1
+delay = "1s"
+block = true
+resources = { "5" = 60 }
+[servers.bootstrap_server]
+command_timeout = "60s"
+session_timeout = "60s"
+extra = { "/4/0/0" = 41 }
+initiative = { after = "1s", rate = "1/s" }
+service = { time = "5ms" }
+[[servers.bootstrap_server.plan]]
+endpoints = ["*"]
+extra = { "/3/0/15" = "Europe/Berlin" }
+[servers.ems_server]
+awake = "60s"
+service = { time = "exponential 5ms", workers = 2 }
+manners = { drop = "1%", error = "2%", error_code = "4.03" }
+[[servers.ems_server.campaign]]
+action = "write /3/0/15"
+value = "Europe/Berlin"
+share = "10%"
+repeat = "1m"
+[[servers.ems_server.campaign]]
+action = "firmware"
+delivery = "pull"
+"#;
+
+/// The paths of all keys, without their indices.
+fn keys(path: &str, value: &toml::Value, found: &mut Vec<String>) {
+    match value {
+        toml::Value::Table(table) => table.iter().for_each(|(key, value)| {
+            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            keys(&path, value, found);
+        }),
+        toml::Value::Array(values) if values.iter().any(toml::Value::is_table) => {
+            values.iter().for_each(|value| keys(path, value, found));
+        }
+        _ => found.push(path.to_owned()),
+    }
+}
+
+/// The reference explains every key; what it explains must be true.
+#[test]
+fn the_reference_has_every_key_with_its_default() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/reference.toml");
+    let text = std::fs::read_to_string(path).expect("a readable scenario");
+    let mut expected = good("", &[]);
+    expected.name = "reference".to_owned();
+    expected.description = "Every key with its default".to_owned();
+    assert_eq!(good(&text, &[]), expected);
+    let mut all = Vec::new();
+    for scenario in [good("", &[]), good("arrivals.over = \"1s\"", &[]), good(EVERYTHING, &[])] {
+        keys("", &toml::Value::Table(scenario.to_toml().parse().expect("TOML")), &mut all);
+    }
+    for path in all {
+        let key = path.rsplit('.').next().unwrap_or_default();
+        // Resources and tables of one line are keys of their own there.
+        let known = key.starts_with('/') || key.parse::<u16>().is_ok() || text.contains(&format!("{key} = "));
+        assert!(known, "{path} is not explained");
+    }
+}
+
+/// What the quickstart explains must be true, too.
 #[test]
 fn the_values_commented_out_in_the_quickstart_are_the_defaults() {
     let sample = ["rate = ", "over = ", "bootstrap = ", "ems = ", "shards = "];
@@ -56,18 +159,18 @@ fn the_values_commented_out_in_the_quickstart_are_the_defaults() {
         .collect();
     assert_ne!(spelled_out, QUICKSTART);
     let overrides = Overrides::default();
-    let expected = load(QUICKSTART_NAME, QUICKSTART, &overrides, 2).expect("the quickstart is good");
-    assert_eq!(load(QUICKSTART_NAME, &spelled_out, &overrides, 2), Ok(expected.clone()));
-    // And none is left out.
-    let all: toml::Table = expected.to_toml().parse().expect("TOML");
-    for (table, keys) in all.iter().filter_map(|(name, value)| Some((name, value.as_table()?))) {
-        for key in keys.keys() {
-            assert!(
-                QUICKSTART.contains(&format!("{key} = ")) || key == "embedded",
-                "{table}.{key} is not explained"
-            );
-        }
-    }
+    let expected = load(QUICKSTART_NAME, QUICKSTART, &overrides, 2);
+    assert_eq!(load(QUICKSTART_NAME, &spelled_out, &overrides, 2), expected);
+}
+
+#[test]
+fn everything_is_written_out_and_read_back() {
+    let scenario = good(EVERYTHING, &[]);
+    assert_eq!(scenario.servers.embedded.workers, 1, "one desk");
+    assert_eq!(
+        load("other.toml", &scenario.to_toml(), &Overrides::default(), 7),
+        Ok(Scenario { name: scenario.name.clone(), ..scenario })
+    );
 }
 
 #[test]
@@ -107,7 +210,7 @@ fn meters_of_version_1_0_neither_name_a_format_nor_are_told_retry_terms() {
         let client = scenario.client_config(&server);
         assert_eq!(client.version.to_string(), version);
         assert_eq!(!client.bootstrap.formats.is_empty(), newer, "{version}");
-        let bootstrap = scenario.bootstrap_config(None);
+        let bootstrap = scenario.bootstrap_config(&[]);
         let plans: Vec<_> = bootstrap.directory.by_pattern.iter().map(|(_, plan)| plan).collect();
         let told = |plan: &&std::sync::Arc<Plan>| plan.accounts.iter().all(|a| a.retry.is_some() == newer);
         assert!(!plans.is_empty() && plans.iter().all(told), "{version}");
@@ -138,7 +241,7 @@ fn mistakes_name_file_line_key_value_and_remedy() {
             "\n[flet]\nmeters = 5",
             "storm.toml:2: flet = { meters = 5 }: is not a known key; did you mean `fleet`?",
         ),
-        ("fleet.colour = 1", "known keys here are meters, endpoint, lwm2m, lifetime, hold_off"),
+        ("fleet.colour = 1", "known keys here are meters, endpoint, lwm2m, lifetime, hold_off, "),
         ("fleet.meters = 0", "storm.toml:1: fleet.meters = 0: must be between 1 and 16,000,000; try 1"),
         ("fleet.meters = 16_000_001", "must be between 1 and 16,000,000"),
         ("fleet.meters = \"many\"", "fleet.meters = \"many\": must be a whole number"),
@@ -185,6 +288,64 @@ fn mistakes_name_file_line_key_value_and_remedy() {
             "is where the Bootstrap-Server listens already",
         ),
         ("servers.embedded.short_server_id = 65535", "must be between 1 and 65,534"),
+        ("fleet.behaviour = \"acme\"", "is no behaviour; known are \"spec\", \"anjay\""),
+        ("fleet.update = \"soon\"", "known are \"half\", \"lt-93\""),
+        ("fleet = { profile_id = true, lwm2m = \"1.1\" }", "came with LwM2M 1.2; set fleet.lwm2m = \"1.2\""),
+        (
+            "bootstrap.mode = \"magic\"",
+            "must be \"client-initiated\", \"factory\", \"smartcard\" or \"server-initiated\"",
+        ),
+        ("bootstrap.formats = [\"tlv\", \"xml\"]", "storm.toml:1: bootstrap.formats[1] = \"xml\": must be"),
+        ("bootstrap.card.missing = \"1%\"", "is for meters with a card; set bootstrap.mode = \"smartcard\""),
+        ("bootstrap.no_finish = {}", "must say how long"),
+        ("servers.bootstrap = \"none\"", "leaves meters without accounts"),
+        (
+            "[[servers.account]]\n[[servers.account]]\nshort_server_id = 101",
+            "storm.toml:3: servers.account[1].short_server_id = 101: is that of another account",
+        ),
+        (
+            "[[servers.account]]\nresources = { \"13\" = 1 }",
+            "servers.account[0].resources.13 = 1: /1/x/13 has a key of its own",
+        ),
+        ("[[servers.account]]\nresources = { \"5\" = \"long\" }", "must be a whole number"),
+        (
+            "servers.bootstrap_server.sequence = [\"write all\"]",
+            "servers.bootstrap_server.sequence[0] = \"write all\": is no step of a bootstrap",
+        ),
+        ("servers.bootstrap_server.extra = { \"/0/1/0\" = \"x\" }", "belongs to an account"),
+        ("servers.bootstrap_server.pack = \"2.05\"", "must be \"pack\", or the refusal"),
+        (
+            "[[servers.bootstrap_server.plan]]\nendpoints = [\"*\"]\naccounts = [7]",
+            "storm.toml:3: servers.bootstrap_server.plan[0].accounts[0] = 7: is the short server ID of no account",
+        ),
+        (
+            "servers.bootstrap_server.service.queue = 5",
+            "means nothing without servers.bootstrap_server.service.time",
+        ),
+        ("servers.ems_server.service.time = \"5\"", "is no time of service"),
+        ("servers.ems_server.manners.error_code = \"2.05\"", "must be an error of CoAP"),
+        (
+            "servers = { embedded = { workers = 2 }, ems_server = { service = { time = \"1ms\" } } }",
+            "a server with a pace is one desk, on one thread",
+        ),
+        ("servers.ems_server.versions = \"1.2-1.0\"", "or a range of them"),
+        ("servers.ems_server.questions = [\"look /3\"]", "must be \"read\" or \"observe\""),
+        (
+            "[[servers.ems_server.campaign]]\naction = \"dance\"",
+            "storm.toml:2: servers.ems_server.campaign[0].action = \"dance\": is no action",
+        ),
+        (
+            "[[servers.ems_server.campaign]]\naction = \"reboot\"\nsize = 5",
+            "storm.toml:3: servers.ems_server.campaign[0].size = 5: is for firmware",
+        ),
+        (
+            "servers = { ems = \"coap://[::1]\", ems_server = { campaign = [{ action = \"reboot\" }] } }",
+            "is for an embedded EMS, and there is none",
+        ),
+        ("fleet.objects = \"all\"", "is no set of objects; known are \"minimal\""),
+        ("firmware.failures = { integrity = \"60%\", installation = \"50%\" }", "make 110.0% of the updates"),
+        ("report.send = {}", "must name what is sent"),
+        ("fleet.lwm2m = \"1.0\"\nreport.send = { paths = [\"/3\"] }", "came with LwM2M 1.1"),
         ("coap.ack_random_factor = 0.5", "must be between 1.0 and 10.0"),
         ("coap.ack_random_factor = nan", "must be between 1.0 and 10.0"),
         ("coap.block_size = 1000", "must be a power of two"),
@@ -232,6 +393,58 @@ fn mistakes_on_the_command_line_name_the_option() {
     let overrides = Overrides { set: Vec::new(), seed: Some(u64::MAX) };
     let said = load("storm.toml", "", &overrides, 1).expect_err("too big a seed").to_string();
     assert!(said.starts_with("--seed: run.seed = "), "{said}");
+}
+
+#[test]
+fn each_meter_has_the_card_of_its_file() {
+    use crate::base::Instant;
+    use crate::protocol::client::{Card, encode_card};
+    use crate::protocol::lwm2m::{Entry, Path, Value};
+
+    let text = "bootstrap = { mode = \"smartcard\", card = { file = \"cards/{index}.bin\" } }";
+    let scenario = good(text, &["fleet.meters=2"]);
+    assert_eq!(scenario.card_files(), ["cards/0.bin", "cards/1.bin"]);
+    let card = |id: u16| encode_card(&[Entry::new(Path::resource(1, 0, 0), Value::Integer(id.into()))]);
+    let [first, second] = [101, 102].map(|id| card(id).expect("a plain value"));
+    let bad = scenario.clone().carded(vec![first.clone(), vec![0, 1, 0]]);
+    let said = bad.expect_err("no card").to_string();
+    assert!(said.starts_with("cards/1.bin: is no card: the card ends in the middle"), "{said}");
+    let found = |scenario: Scenario, meter: u32, second: u64| {
+        let provision = scenario.client_config(Places::default()).provision.expect("cards");
+        provision.card(meter, Instant::ZERO + Duration::from_secs(second))
+    };
+    let carded = scenario.carded(vec![first.clone(), second.clone()]).expect("two cards");
+    assert_eq!(found(carded.clone(), 0, 0), Card::Present(first.into()));
+    assert_eq!(found(carded.clone(), 1, 0), Card::Present(second.clone().into()));
+    let mut exchanged = carded.clone();
+    exchanged.bootstrap.card.exchanged_at = Some(Span::from_secs(9));
+    assert_eq!(found(exchanged.clone(), 1, 8), Card::Present(second.clone().into()));
+    assert_ne!(found(exchanged, 1, 9), Card::Present(second.into()));
+    let mut missing = carded;
+    missing.bootstrap.card.missing = "100%".parse().expect("a share");
+    assert_eq!(found(missing, 0, 0), Card::Absent);
+    // What a card holds is shown nowhere.
+    let made = good("bootstrap.mode = \"smartcard\"", &[]).client_config(Places::default());
+    assert!(format!("{:?}", made.provision).contains("Cards(1 of "), "{:?}", made.provision);
+}
+
+#[test]
+fn shares_of_cards_are_drawn_from_the_seed() {
+    use crate::base::Instant;
+    use crate::protocol::client::Card;
+
+    let text = "bootstrap = { mode = \"smartcard\", card = { missing = \"20%\", unreadable = \"30%\" } }";
+    let scenario = good(text, &["fleet.meters=10000"]);
+    let cards = |scenario: &Scenario| -> Vec<Card> {
+        let provision = scenario.client_config(Places::default()).provision.expect("cards");
+        (0..10_000).map(|meter| provision.card(meter, Instant::ZERO)).collect()
+    };
+    let drawn = cards(&scenario);
+    let count = |wanted: &Card| drawn.iter().filter(|card| *card == wanted).count();
+    assert!((1_800..2_200).contains(&count(&Card::Absent)), "{}", count(&Card::Absent));
+    assert!((2_800..3_200).contains(&count(&Card::Unreadable)), "{}", count(&Card::Unreadable));
+    assert_eq!(drawn, cards(&scenario));
+    assert_ne!(drawn, cards(&good(text, &["fleet.meters=10000", "run.seed=2"])));
 }
 
 #[test]
@@ -303,6 +516,12 @@ fn any_assignment() -> impl Strategy<Value = String> {
         Just("servers.bootstrap=coap://[::1]:99".to_owned()),
         Just("servers.ems=coap://ems.example.org".to_owned()),
         Just("servers.embedded.bootstrap_listen=[::1]:0".to_owned()),
+        Just("servers.ems_server.interview=observe".to_owned()),
+        Just("servers.bootstrap_server.manners.late=0.5%".to_owned()),
+        Just("bootstrap.mode=factory".to_owned()),
+        Just("fleet.behaviour=zephyr".to_owned()),
+        (1..9_u32).prop_map(|n| format!("servers.bootstrap_server.extra./4/0/0={n}")),
+        (0..99_u32).prop_map(|n| format!("report.stored={n}")),
         (1.0..10.0_f64).prop_map(|n| format!("coap.ack_random_factor={n}")),
         (10..60_000_u32).prop_map(|n| format!("coap.ack_timeout={n}ms")),
         (0..=10_u32).prop_map(|n| format!("coap.max_retransmit={n}")),

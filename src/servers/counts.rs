@@ -16,14 +16,14 @@ pub struct BootstrapCounts {
     pub udp: UdpCounters,
 }
 
-/// What the EMS counted.
+/// What the EMSs counted, all together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EmsCounts {
     /// Registers accepted, by endpoint name; only when it has stopped.
     pub accepted: Vec<(String, u32)>,
-    /// What it did.
+    /// What they did; the campaigns of one after those of the other.
     pub counters: EmsCounters,
-    /// What is under way with its devices; only when it has stopped.
+    /// What is under way with their devices; only when they have stopped.
     pub pending: Pending,
     /// Its datagrams.
     pub traffic: Traffic,
@@ -36,7 +36,7 @@ pub struct EmsCounts {
 pub struct ServerCounts {
     /// The Bootstrap-Server.
     pub bootstrap: Option<BootstrapCounts>,
-    /// The EMS.
+    /// The EMSs, all together.
     pub ems: Option<EmsCounts>,
     /// Processor time of all their threads.
     pub cpu: Duration,

@@ -11,17 +11,19 @@ use super::counts::{BootstrapCounts, EmsCounts, ServerCounts};
 use super::worker::{self, Place, Published, Seat, Shared};
 use crate::base::{Clock, Seed};
 use crate::protocol::lwm2m::ServerUri;
-use crate::protocol::server::{BootstrapConfig, BootstrapServer, Ems, EmsConfig, Pending, Server};
+use crate::protocol::server::{
+    BootstrapConfig, BootstrapServer, Ems, EmsConfig, EmsCounters, Pending, Server,
+};
 use crate::transport::{Gate, OpenError, ServerBinding, ServerConfig, Waker, cores, pin_current_thread};
 
 /// Which servers to start, and how.
 #[derive(Clone, Debug)]
 pub struct EmbeddedConfig {
-    /// Where the Bootstrap-Server listens, and how it goes about it; `None` if it is elsewhere. Where it
-    /// has no URI for accounts without one, that of the EMS is filled in if it is embedded too.
+    /// Where the Bootstrap-Server listens, and how it goes about it; `None` if it is elsewhere. The URIs of
+    /// accounts that have none are those of the EMSs with their Short Server IDs.
     pub bootstrap: Option<(SocketAddr, BootstrapConfig)>,
-    /// Where the EMS listens, and how it goes about it; `None` if it is elsewhere.
-    pub ems: Option<(SocketAddr, EmsConfig)>,
+    /// Where each EMS listens, and how it goes about it.
+    pub ems: Vec<(SocketAddr, EmsConfig)>,
     /// Threads of each server. The kernel gives each of them its part of the peers.
     pub workers: u32,
     /// Whether each thread stays on a core, the n-th on the n-th, as the shards do, if there are enough.
@@ -53,7 +55,7 @@ pub enum ServersError {
 /// The embedded servers, running. Dropping them stops them.
 pub struct Embedded {
     bootstrap: Option<Running<BootstrapCounts>>,
-    ems: Option<Running<EmsCounts>>,
+    ems: Vec<Running<EmsCounts>>,
     threads: Vec<Thread>,
 }
 
@@ -62,20 +64,20 @@ pub struct Embedded {
 pub struct Final {
     /// Everything they counted.
     pub counts: ServerCounts,
-    /// Registers accepted, by endpoint name; `None` if the EMS is elsewhere.
+    /// Registers accepted, by endpoint name; `None` if no EMS is embedded.
     pub accepted: Option<BTreeMap<String, u32>>,
 }
 
 impl Embedded {
-    /// Starts the servers: the EMS first, since the Bootstrap-Server hands out its address.
+    /// Starts the servers: the EMSs first, since the Bootstrap-Server hands out their addresses.
     ///
     /// # Errors
     /// That a port cannot be had, or a thread.
     pub fn start(config: EmbeddedConfig) -> Result<Self, ServersError> {
         let EmbeddedConfig { bootstrap, ems, seed, .. } = &config;
         let mut crews: Vec<Vec<Box<dyn Seat>>> = (0..config.workers.max(1)).map(|_| Vec::new()).collect();
-        let ems = ems.as_ref().map(|(listen, ems)| {
-            let seed = seed.child("ems", 0);
+        let start_ems = |(number, (listen, ems)): (usize, &(SocketAddr, EmsConfig))| {
+            let seed = seed.child("ems", number as u64);
             let ems = EmsConfig { workers: config.workers.max(1), ..ems.clone() };
             let make = |worker, address| {
                 let mut ems = ems.clone();
@@ -86,19 +88,21 @@ impl Embedded {
             };
             let other = ems.service.manners.uses_other_port();
             Running::bind("EMS", *listen, &config, other, make, count_ems, &mut crews)
-        });
-        let ems = ems.transpose()?;
+        };
+        let running = ems.iter().enumerate().map(start_ems).collect::<Result<Vec<_>, _>>()?;
         let bootstrap = bootstrap.as_ref().map(|(listen, bootstrap)| {
             let seed = seed.child("bootstrap-server", 0);
             let mut bootstrap = bootstrap.clone();
-            if let Some(ems) = ems.as_ref().filter(|_| bootstrap.ems.is_empty()) {
-                bootstrap.ems = ServerUri::coap(ems.address).to_string();
-            }
+            let uri = |server: &Running<EmsCounts>| ServerUri::coap(server.address).to_string();
+            let places = ems.iter().zip(&running);
+            let uris: Vec<(u16, String)> =
+                places.map(|((_, ems), server)| (ems.short_server_id, uri(server))).collect();
+            bootstrap.directory.locate(&uris);
             let make = |worker, _| BootstrapServer::new(bootstrap.clone(), seed.child("worker", worker));
             let other = bootstrap.service.manners.uses_other_port();
             Running::bind("Bootstrap-Server", *listen, &config, other, make, count_bootstrap, &mut crews)
         });
-        let mut embedded = Embedded { bootstrap: bootstrap.transpose()?, ems, threads: Vec::new() };
+        let mut embedded = Embedded { bootstrap: bootstrap.transpose()?, ems: running, threads: Vec::new() };
         for (number, crew) in crews.into_iter().enumerate().filter(|(_, crew)| !crew.is_empty()) {
             embedded.threads.push(Thread::start(number, crew, &config)?);
         }
@@ -110,9 +114,9 @@ impl Embedded {
         self.bootstrap.as_ref().map(|server| server.address)
     }
 
-    /// Where the EMS listens.
-    pub fn ems_address(&self) -> Option<SocketAddr> {
-        self.ems.as_ref().map(|server| server.address)
+    /// Where the EMSs listen, in the order of the configuration.
+    pub fn ems_addresses(&self) -> Vec<SocketAddr> {
+        self.ems.iter().map(|server| server.address).collect()
     }
 
     /// What they have counted, as of a quarter of a second ago at the most.
@@ -128,17 +132,22 @@ impl Embedded {
             });
             sum
         });
-        let ems = self.ems.as_ref().map(|server| {
-            let mut sum = EmsCounts::default();
+        let mut sum = EmsCounts::default();
+        for server in &self.ems {
+            let mut counters = EmsCounters::default();
             server.each(|published| {
-                sum.counters.add(&published.counts.counters);
+                counters.add(&published.counts.counters);
                 sum.pending.add(&published.counts.pending);
                 sum.traffic.add(&published.counts.traffic);
                 sum.udp.add(&published.udp);
                 kernel_drops += published.kernel_drops;
             });
-            sum
-        });
+            // Workers share their campaigns; EMSs have their own.
+            let campaigns = std::mem::take(&mut counters.campaigns);
+            sum.counters.add(&counters);
+            sum.counters.campaigns.extend(campaigns);
+        }
+        let ems = (!self.ems.is_empty()).then_some(sum);
         let cpu = self.threads.iter().map(|thread| thread.shared.cpu.load(Ordering::Acquire)).sum();
         ServerCounts { bootstrap, ems, cpu: Duration::from_nanos(cpu), kernel_drops }
     }
@@ -146,15 +155,15 @@ impl Embedded {
     /// Stops them and takes everything they know.
     pub fn stop(mut self) -> Final {
         self.end();
-        let accepted = self.ems.as_ref().map(|server| {
-            let mut sum = BTreeMap::new();
+        let mut sum = BTreeMap::new();
+        for server in &self.ems {
             server.each(|published| {
                 for (endpoint, times) in &published.counts.accepted {
                     *sum.entry(endpoint.clone()).or_default() += times;
                 }
             });
-            sum
-        });
+        }
+        let accepted = (!self.ems.is_empty()).then_some(sum);
         Final { counts: self.counts(), accepted }
     }
 

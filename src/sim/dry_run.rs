@@ -4,6 +4,7 @@
 //! register and leave with these parameters and these servers. It says nothing about load.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::faults::LinkFaults;
 use crate::fleet::plan::Plan;
 use crate::metrics::{Event, FailureKind, Stage, States};
 use crate::protocol::client;
+use crate::protocol::lwm2m::ServerUri;
 use crate::protocol::server::{
     BootstrapConfig, BootstrapCounters, BootstrapServer, Ems, EmsConfig, EmsCounters,
 };
@@ -20,16 +22,16 @@ use crate::protocol::server::{
 /// The most meters that take part in a dry run.
 pub const DRY_RUN_METERS: u32 = 10;
 
-/// What a dry run is of. Both servers are the world's own, whatever servers the plan was made for.
+/// What a dry run is of. All servers are the world's own, whatever servers the plan was made for.
 pub struct DryRunConfig {
     /// Who arrives, and when; the first [`DRY_RUN_METERS`] take part.
     pub plan: Plan,
     /// What the meters share; it names [`World::BOOTSTRAP`] as their Bootstrap-Server.
     pub client: Arc<client::Config>,
-    /// The Bootstrap-Server; it hands out [`World::EMS`].
+    /// The Bootstrap-Server; it hands out the addresses of the EMSs.
     pub bootstrap: BootstrapConfig,
-    /// The EMS.
-    pub ems: EmsConfig,
+    /// The EMSs, each at its [`ems_address`].
+    pub ems: Vec<EmsConfig>,
     /// Draws everything random, the arrivals aside.
     pub seed: Seed,
     /// The links, both ways.
@@ -40,6 +42,11 @@ pub struct DryRunConfig {
     pub settle: Duration,
     /// How long de-registering may take.
     pub drain: Duration,
+}
+
+/// Where the EMS of this number, from 0, is in a dry run; the first is at [`World::EMS`].
+pub fn ems_address(number: u16) -> SocketAddr {
+    SocketAddr::new(World::EMS.ip(), World::EMS.port() + number)
 }
 
 /// What came of a dry run.
@@ -57,7 +64,7 @@ pub struct DryRun {
     pub failures: BTreeMap<FailureKind, u64>,
     /// What the Bootstrap-Server did.
     pub bootstrap: BootstrapCounters,
-    /// What the EMS did.
+    /// What the EMSs did, all together.
     pub ems: EmsCounters,
     /// How long it would have taken.
     pub took: Duration,
@@ -72,7 +79,19 @@ pub fn dry_run(config: DryRunConfig) -> DryRun {
         config.bootstrap,
         seed.child("bootstrap-server", 0),
     )));
-    world.set_ems(Some(Ems::new(config.ems, 0, seed.child("ems", 0))));
+    let servers: Vec<SocketAddr> = (0..).map(ems_address).take(config.ems.len()).collect();
+    for ((number, address), ems) in (0..).zip(&servers).zip(config.ems) {
+        let mut ems = ems;
+        if ems.uri.is_empty() {
+            ems.uri = ServerUri::coap(*address).to_string();
+        }
+        let ems = Some(Ems::new(ems, 0, seed.child("ems", number)));
+        if *address == World::EMS {
+            world.set_ems(ems);
+        } else {
+            world.set_ems_at(*address, ems);
+        }
+    }
     let mut last_arrival = Instant::ZERO;
     for arrival in config.plan.schedule().iter().take(DRY_RUN_METERS as usize) {
         last_arrival = Instant::ZERO + arrival.due;
@@ -85,10 +104,10 @@ pub fn dry_run(config: DryRunConfig) -> DryRun {
     world.shutdown();
     let bound = world.now() + config.drain;
     world.run_until(bound, |world| world.states().leaving() == 0);
-    outcome(&world, held)
+    outcome(&world, held, &servers)
 }
 
-fn outcome(world: &World, held: States) -> DryRun {
+fn outcome(world: &World, held: States, servers: &[SocketAddr]) -> DryRun {
     let mut failures = BTreeMap::new();
     let mut onboarding = Vec::new();
     for (_, _, event) in world.events() {
@@ -98,6 +117,10 @@ fn outcome(world: &World, held: States) -> DryRun {
             _ => {}
         }
     }
+    let mut ems = world.ems().map(Ems::counters).unwrap_or_default();
+    for other in servers.iter().filter_map(|address| world.ems_at(*address)) {
+        ems.add(&other.counters());
+    }
     DryRun {
         meters: world.meters().count() as u32,
         held,
@@ -105,7 +128,7 @@ fn outcome(world: &World, held: States) -> DryRun {
         onboarding,
         failures,
         bootstrap: world.bootstrap_server().map(|server| server.counters().clone()).unwrap_or_default(),
-        ems: world.ems().map(Ems::counters).unwrap_or_default(),
+        ems,
         took: world.now().since_origin(),
     }
 }

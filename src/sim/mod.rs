@@ -7,5 +7,5 @@ mod world;
 #[cfg(test)]
 mod tests;
 
-pub use dry_run::{DRY_RUN_METERS, DryRun, DryRunConfig, dry_run};
+pub use dry_run::{DRY_RUN_METERS, DryRun, DryRunConfig, dry_run, ems_address};
 pub use world::{Direction, ServerId, World, WorldConfig};

@@ -25,13 +25,14 @@ use crate::fleet::endpoint::EndpointTemplate;
 use crate::meter::Meter;
 use crate::metrics::MeterState;
 use crate::protocol::lwm2m::{Host, ServerUri};
-use crate::scenario::Scenario;
+use crate::scenario::{Mode, Places, Scenario, ServerChoice};
 use crate::transport::{Gate, MeterSocketsConfig, resolve};
 
 const EXAMPLES: &str = "\
 Examples:
   bootstorm meter --bootstrap-server coap://127.0.0.1:5783 --verbose
   bootstorm meter --endpoint urn:dev:os:4711 --bootstrap-server coap://127.0.0.1:5783 --for 1m
+  bootstorm meter --server coap://127.0.0.1:5683 --lifetime 60s
   bootstorm meter --scenario scenarios/external.toml --pcap meter.pcap
 
 Ctrl-C once lets the meter de-register; twice stops it at once. Exit code 0 means that it was
@@ -48,6 +49,15 @@ pub struct MeterArgs {
     /// Bootstrap-Server, such as coap://127.0.0.1:5783 [default: servers.bootstrap of the scenario]
     #[arg(long, value_name = "URI")]
     bootstrap_server: Option<String>,
+
+    /// EMS to register with straight away, by an account from the factory; without a Bootstrap-Server
+    /// unless --bootstrap-server names one to fall back on
+    #[arg(long, value_name = "URI")]
+    server: Option<String>,
+
+    /// Lifetime of that account [default: the scenario's, 5m]
+    #[arg(long, value_name = "SPAN", requires = "server")]
+    lifetime: Option<Span>,
 
     /// Version of LwM2M to speak [default: the scenario's]
     #[arg(long, value_name = "VERSION")]
@@ -72,6 +82,10 @@ pub struct MeterArgs {
     /// Scenario file (TOML) to take the settings from; left out: the built-in quickstart
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
+
+    /// Provisioning file (TOML or CSV); the meter is that of its first row
+    #[arg(long, value_name = "FILE")]
+    provision: Option<PathBuf>,
 
     /// Set one key of the scenario, over the file; may be repeated
     #[arg(long, value_name = "PATH.TO.KEY=VALUE")]
@@ -103,20 +117,23 @@ impl fmt::Display for Lwm2m {
     }
 }
 
-const SERVER_HELP: &str = "name one with --bootstrap-server coap://host:port";
+const SERVER_HELP: &str = "name one with --bootstrap-server coap://host:port, or an EMS to register with: --server coap://host:port";
 const REMOTE_HELP: &str = "add --allow-remote if that is what you want";
 const PCAP_HELP: &str = "name a file with --pcap that can be written and holds nothing yet";
 
 /// Runs one meter in the foreground until Ctrl-C, until its time is over, or until it gives up.
 pub(super) fn meter(args: MeterArgs) -> Result<(), RunError> {
     let scenario = load(&args)?;
-    let server = bootstrap_server(&args, &scenario)?;
+    let places = places(&args, &scenario)?;
     let endpoint = endpoint(&args, &scenario)?;
-    check_reach(&server, scenario.gate())?;
+    let own = scenario.servers.accounts.iter().filter_map(|account| account.server.uri());
+    for server in places.bootstrap.iter().chain(own.filter(|_| args.server.is_some())) {
+        check_reach(server, scenario.gate())?;
+    }
     let capture = args.pcap.as_deref().map(begin_capture).transpose()?;
     let clock = Clock::start();
     // As the fleet's first meter would be.
-    let fleet = scenario.fleet_config(&server, Vec::new(), clock);
+    let fleet = scenario.fleet_config(places, Vec::new(), clock);
     let parts = Parts {
         meter: Meter::new(fleet.client, endpoint.into(), 0, fleet.seed.child("meter", 0).child("life", 0)),
         sockets: MeterSocketsConfig {
@@ -144,22 +161,42 @@ const RECEIVE_BUFFER: usize = 1 << 20;
 /// The scenario, with what the options say over it.
 fn load(args: &MeterArgs) -> Result<Scenario, RunError> {
     let mut set = args.set.clone();
+    if let Some(uri) = &args.server {
+        // What is wrong with it is said of the option, not of a key.
+        let _: ServerUri = parsed("--server", uri)?;
+        set.push("bootstrap.mode=factory".to_owned());
+        set.push(format!("servers.ems={uri}"));
+        set.extend(args.bootstrap_server.is_none().then(|| "servers.bootstrap=none".to_owned()));
+    }
+    set.extend(args.lifetime.map(|span| format!("fleet.lifetime={span}")));
     set.extend(args.lwm2m.map(|version| format!("fleet.lwm2m=\"{version}\"")));
     set.extend(args.allow_remote.then(|| "allow_remote=true".to_owned()));
-    ScenarioArgs { scenario: args.scenario.clone(), set, seed: args.seed }.load()
+    ScenarioArgs { scenario: args.scenario.clone(), provision: args.provision.clone(), set, seed: args.seed }
+        .load()
 }
 
-fn bootstrap_server(args: &MeterArgs, scenario: &Scenario) -> Result<ServerUri, RunError> {
-    match (&args.bootstrap_server, scenario.servers.bootstrap.uri()) {
-        (Some(uri), _) => uri.parse().map_err(|error| {
-            RunError::input(
-                format!("--bootstrap-server {uri}: {error}"),
-                "try one such as coap://127.0.0.1:5783",
-            )
-        }),
-        (None, Some(uri)) => Ok(uri.clone()),
-        (None, None) => Err(RunError::input("there is no Bootstrap-Server to start from", SERVER_HELP)),
+/// Where the meter's servers are: its Bootstrap-Server, and no embedded EMS.
+fn places(args: &MeterArgs, scenario: &Scenario) -> Result<Places, RunError> {
+    let bootstrap = match (&args.bootstrap_server, &scenario.servers.bootstrap) {
+        (Some(uri), _) => Some(parsed("--bootstrap-server", uri)?),
+        (None, ServerChoice::External(uri)) => Some(uri.clone()),
+        (None, ServerChoice::Nobody) => None,
+        (None, ServerChoice::Embedded) => {
+            return Err(RunError::input("there is no Bootstrap-Server to start from", SERVER_HELP));
+        }
+    };
+    let own = matches!(scenario.bootstrap.mode, Mode::Factory | Mode::Smartcard);
+    if own && scenario.servers.embedded_accounts().next().is_some() {
+        let message = "the meter's account leads to an embedded EMS, which is not started here";
+        return Err(RunError::input(message, SERVER_HELP));
     }
+    Ok(Places { bootstrap, ems: Vec::new() })
+}
+
+fn parsed(option: &str, uri: &str) -> Result<ServerUri, RunError> {
+    uri.parse().map_err(|error| {
+        RunError::input(format!("{option} {uri}: {error}"), "try one such as coap://127.0.0.1:5783")
+    })
 }
 
 fn endpoint(args: &MeterArgs, scenario: &Scenario) -> Result<String, RunError> {
@@ -170,7 +207,7 @@ fn endpoint(args: &MeterArgs, scenario: &Scenario) -> Result<String, RunError> {
     Ok(template.name(0))
 }
 
-/// Looks at where the Bootstrap-Server is, so that a name that leads nowhere, or a place away from this
+/// Looks at where a server is, so that a name that leads nowhere, or a place away from this
 /// machine without leave, is found before anything starts.
 fn check_reach(server: &ServerUri, gate: Gate) -> Result<(), RunError> {
     let addresses: Vec<SocketAddr> = match &server.host {

@@ -50,6 +50,11 @@ impl Plan {
         }
     }
 
+    /// How many requests the sequence comes to.
+    pub fn round_trips(&self) -> usize {
+        self.sequence.iter().map(|step| self.requests(*step)).sum()
+    }
+
     /// The request of this index in the sequence; `None` behind the last.
     pub(super) fn command(&self, mut index: usize) -> Option<Command> {
         for step in &self.sequence {
@@ -172,6 +177,25 @@ impl Directory {
     pub fn of(plan: Plan) -> Self {
         let by_pattern = vec![(EndpointPattern::any(), Arc::new(plan))];
         Directory { by_name: Arc::default(), by_pattern }
+    }
+
+    /// Fills in the URIs of accounts that have none, by their Short Server IDs.
+    pub fn locate(&mut self, uris: &[(u16, String)]) {
+        let mut by_name = (*self.by_name).clone();
+        let named = by_name.values_mut();
+        for plan in self.by_pattern.iter_mut().map(|(_, plan)| plan).chain(named) {
+            let lost = |account: &Account| account.uri.is_empty();
+            if !plan.accounts.iter().any(lost) {
+                continue;
+            }
+            for account in Arc::make_mut(plan).accounts.iter_mut().filter(|account| lost(account)) {
+                let known = uris.iter().find(|(id, _)| *id == account.short_server_id);
+                if let Some((_, uri)) = known {
+                    account.uri.clone_from(uri);
+                }
+            }
+        }
+        self.by_name = Arc::new(by_name);
     }
 
     /// What the device of this name is given; `None` if it is unknown.

@@ -1,5 +1,9 @@
 //! A scenario with every value in place and in its range.
 
+mod bootstrap;
+mod firmware;
+mod servers;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -7,8 +11,21 @@ use crate::base::{Percent, Seed, Span};
 use crate::fleet::arrivals::ArrivalsConfig;
 use crate::fleet::endpoint::EndpointTemplate;
 use crate::fleet::plan::{Addressing, Plan, PlanConfig};
+use crate::meter::{ObjectSet, device_objects};
+use crate::protocol::client::{RegistrationPolicy, ReportPolicy};
 use crate::protocol::coap;
 use crate::protocol::lwm2m::{Host, ServerUri, Version};
+
+use crate::protocol::server::PackAnswer;
+
+use super::fitted::Fitted;
+
+pub use bootstrap::{Bootstrap, CardTerms, Mode};
+pub use firmware::Firmware;
+pub use servers::{
+    Account, BootstrapServer, BootstrapTerms, Embedded, EmsCampaign, EmsServer, Manners, PlanFor,
+    ServerChoice, Servers, Service,
+};
 
 /// What a run is to do. Made by [`super::load`] alone, which checks every range named here.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,8 +36,16 @@ pub struct Scenario {
     pub description: String,
     /// Whether datagrams may leave this machine.
     pub allow_remote: bool,
+    /// The file with what single meters are fitted with, as it was named.
+    pub provision: Option<String>,
     /// The meters.
     pub fleet: Fleet,
+    /// How they come by their accounts.
+    pub bootstrap: Bootstrap,
+    /// What they tell servers that observe them, and by themselves.
+    pub report: ReportPolicy,
+    /// How they take new firmware and software.
+    pub firmware: Firmware,
     /// When they start.
     pub arrivals: ArrivalsConfig,
     /// How the run goes.
@@ -33,6 +58,8 @@ pub struct Scenario {
     pub retry: Retry,
     /// Where meters send from on a real network.
     pub local: Local,
+    /// What was in the files that the scenario names; nothing before they were read.
+    pub fitted: Fitted,
 }
 
 /// `[fleet]`: the meters.
@@ -49,6 +76,10 @@ pub struct Fleet {
     pub lifetime: Span,
     /// How long a meter waits between power-on and Bootstrap-Request (/0/x/11). Whole seconds, 0 s to 1 d.
     pub hold_off: Span,
+    /// The objects they have besides those of their servers.
+    pub objects: ObjectSet,
+    /// How they register.
+    pub registration: RegistrationPolicy,
 }
 
 impl Fleet {
@@ -103,56 +134,6 @@ impl Goal {
     pub fn is_reached(self, registered: u32, meters: u32) -> bool {
         registered >= self.needed(meters)
     }
-}
-
-/// `[servers]`: what the meters talk to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Servers {
-    /// The Bootstrap-Server.
-    pub bootstrap: ServerChoice,
-    /// The EMS. An embedded Bootstrap-Server hands out its URI; an external one hands out what it likes.
-    pub ems: ServerChoice,
-    /// The embedded servers, also those that only `bootstorm serve` starts.
-    pub embedded: Embedded,
-}
-
-/// One server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ServerChoice {
-    /// Started by the program itself.
-    Embedded,
-    /// Somebody else's. A literal address is loopback, or the scenario says `allow_remote`; a name is
-    /// resolved at the start, and every address passes the gate in `transport`.
-    External(ServerUri),
-}
-
-impl ServerChoice {
-    /// Whether the program starts it.
-    pub fn is_embedded(&self) -> bool {
-        *self == ServerChoice::Embedded
-    }
-
-    /// Its URI, if it is somebody else's.
-    pub fn uri(&self) -> Option<&ServerUri> {
-        match self {
-            ServerChoice::Embedded => None,
-            ServerChoice::External(uri) => Some(uri),
-        }
-    }
-}
-
-/// `[servers.embedded]`: the servers the program starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Embedded {
-    /// Where the Bootstrap-Server listens; port 0 means a free one. Loopback unless `allow_remote`.
-    pub bootstrap_listen: SocketAddr,
-    /// Where the EMS listens; port 0 means a free one. Loopback unless `allow_remote`, and a definite
-    /// address unless `servers.ems` says what to hand out.
-    pub ems_listen: SocketAddr,
-    /// The EMS's short server id (/0/x/10, /1/x/0), 1 to 65,534.
-    pub short_server_id: u16,
-    /// Threads of each server, 1 to 64.
-    pub workers: u32,
 }
 
 /// `[coap]`: transmission parameters (RFC 7252 §4.8) and the preferred block size (RFC 7959).
@@ -239,25 +220,67 @@ impl Scenario {
     /// What the run will do and cost.
     pub fn plan(&self) -> Plan {
         let servers = &self.servers;
-        let embedded = [&servers.bootstrap, &servers.ems];
+        let embedded = usize::from(servers.bootstrap.is_embedded()) + servers.embedded_accounts().count();
         Plan::new(PlanConfig {
             meters: self.fleet.meters,
             shards: self.run.shards,
             endpoint: self.fleet.endpoint.clone(),
             arrivals: self.arrivals,
             seed: self.run.seed,
-            lifetime: servers.bootstrap.is_embedded().then(|| self.fleet.lifetime.duration()),
+            round_trips: self.round_trips(),
+            updates: self.updates(),
             addressing: self.addressing(),
-            embedded_servers: embedded.iter().filter(|server| server.is_embedded()).count() as u32,
+            embedded_servers: embedded as u32,
             server_workers: servers.embedded.workers,
         })
+    }
+
+    /// Round trips until a meter is registered everywhere, as far as the scenario says how it goes: an
+    /// external Bootstrap-Server is taken to do as the embedded one.
+    fn round_trips(&self) -> u32 {
+        let server = &self.servers.bootstrap_server;
+        let bootstrap = match (self.bootstrap.mode, self.bootstrap.pack, server.terms.pack) {
+            (Mode::Factory | Mode::Smartcard, ..) => 0,
+            (_, true, PackAnswer::Pack) => 1,
+            (_, pack, _) => u32::from(pack) + 1 + self.plan_of(&server.terms, &[]).round_trips() as u32,
+        };
+        bootstrap + server.terms.accounts.len() as u32 + self.questions()
+    }
+
+    /// What embedded EMSs ask a meter that registers, as far as it has the objects.
+    fn questions(&self) -> u32 {
+        let questions = self.servers.ems_server.interview.questions();
+        if questions.is_empty() {
+            return 0;
+        }
+        let objects = device_objects(self.fleet.objects);
+        // /1 is there with any account.
+        let has = |object: u16| object == 1 || objects.iter().any(|entry| entry.path.ids()[0] == object);
+        let asked = questions.iter().filter(|question| has(question.path.ids()[0])).count();
+        (asked * self.servers.embedded_accounts().count()) as u32
+    }
+
+    /// Updates a second of one meter, at all its servers; `None` if an external Bootstrap-Server decides.
+    fn updates(&self) -> Option<f64> {
+        let own = matches!(self.bootstrap.mode, Mode::Factory | Mode::Smartcard);
+        if !own && !self.servers.bootstrap.is_embedded() {
+            return None;
+        }
+        let timing = self.fleet.registration.update_timing();
+        let waits = self.servers.accounts.iter().filter_map(|account| {
+            timing.wait(u32::try_from(account.lifetime.duration().as_secs()).unwrap_or(u32::MAX))
+        });
+        Some(waits.map(|wait| 1.0 / wait.as_secs_f64()).sum())
     }
 
     /// How meters tell themselves apart, as far as the configured servers show it. An external
     /// Bootstrap-Server may send the meters elsewhere, and a host name is taken to be on a real network.
     fn addressing(&self) -> Addressing {
-        let Servers { bootstrap, ems, embedded } = &self.servers;
-        let targets = [target(bootstrap, embedded.bootstrap_listen), target(ems, embedded.ems_listen)];
+        let Servers { bootstrap, accounts, embedded, .. } = &self.servers;
+        let ems = accounts.iter().map(|account| target(&account.server, embedded.ems_listen));
+        let own = std::iter::once(target(bootstrap, embedded.bootstrap_listen));
+        let own = own.filter(|_| *bootstrap != ServerChoice::Nobody);
+        let targets: Vec<Option<IpAddr>> = own.chain(ems).collect();
         let on_loopback = |target: &Option<IpAddr>| target.is_some_and(|ip| ip.to_canonical().is_loopback());
         if targets.iter().all(|target| on_loopback(target) && target.is_some_and(|ip| ip.is_ipv4())) {
             Addressing::SharedLoopback
@@ -275,6 +298,7 @@ impl Scenario {
 /// The address of a server, unless it has a name only. One that listens everywhere is met on loopback.
 fn target(server: &ServerChoice, listen: SocketAddr) -> Option<IpAddr> {
     match server {
+        ServerChoice::Nobody => None,
         ServerChoice::External(ServerUri { host: Host::Ip(ip), .. }) => Some(*ip),
         ServerChoice::External(ServerUri { host: Host::Name(_), .. }) => None,
         ServerChoice::Embedded if !listen.ip().is_unspecified() => Some(listen.ip()),

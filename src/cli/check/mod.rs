@@ -1,12 +1,15 @@
 //! `bootstorm check`: the resolved plan of a scenario and what it will cost.
 
+mod meters;
+mod servers;
+
 use clap::Args;
 
 use crate::base::Span;
 use crate::base::text::{count, counted, figure, memory, wrap};
 use crate::fleet::arrivals::{Pace, Process};
-use crate::fleet::plan::{BYTES_PER_METER, Plan, ROUND_TRIPS_PER_SESSION};
-use crate::scenario::{Goal, Scenario, ServerChoice};
+use crate::fleet::plan::{BYTES_PER_METER, Plan};
+use crate::scenario::{Goal, Mode, Scenario};
 use crate::transport::resources;
 
 use super::exit::{DESCRIPTORS_HELP, RunError};
@@ -43,20 +46,8 @@ fn describe(scenario: &Scenario, limit: u64) -> String {
     lines.add("endpoints", endpoints(scenario, &plan));
     lines.add("arrivals", arrivals(scenario, &plan));
     lines.add("run", run(scenario));
-    for (name, server, listen) in [
-        ("bootstrap", &scenario.servers.bootstrap, scenario.servers.embedded.bootstrap_listen),
-        ("ems", &scenario.servers.ems, scenario.servers.embedded.ems_listen),
-    ] {
-        lines.add(
-            name,
-            match server {
-                ServerChoice::External(uri) => uri.to_string(),
-                ServerChoice::Embedded if listen.port() == 0 => {
-                    format!("embedded, on a free port of {}", listen.ip())
-                }
-                ServerChoice::Embedded => format!("embedded, on {listen}"),
-            },
-        );
+    for (name, what) in meters::lines(scenario).into_iter().chain(servers::lines(scenario)) {
+        lines.add(name, what);
     }
     lines.add("shards", format!("{}, up to {} each", plan.shards(), counted(plan.meters_of(0), "meter")));
     lines.add("packets", packets(&plan));
@@ -74,7 +65,8 @@ fn describe(scenario: &Scenario, limit: u64) -> String {
 
 fn fleet(scenario: &Scenario) -> String {
     let fleet = &scenario.fleet;
-    let lifetime = if scenario.servers.bootstrap.is_embedded() {
+    let own = matches!(scenario.bootstrap.mode, Mode::Factory | Mode::Smartcard);
+    let lifetime = if own || scenario.servers.bootstrap.is_embedded() {
         format!("lifetime {}", fleet.lifetime)
     } else {
         "lifetime as the Bootstrap-Server says".to_owned()
@@ -127,7 +119,7 @@ fn packets(plan: &Plan) -> String {
         Some(rate) => format!("{}/s of Updates later", figure(rate)),
         None => "Updates as the lifetime says".to_owned(),
     };
-    format!("{arriving} ({ROUND_TRIPS_PER_SESSION} round trips each, without loss), {updates}")
+    format!("{arriving} ({} each, without loss), {updates}", counted(plan.round_trips(), "round trip"))
 }
 
 /// Width of the first column, and of both.

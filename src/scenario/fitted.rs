@@ -1,0 +1,136 @@
+//! What single meters are fitted with, out of the files a scenario names: provisioning and smartcards.
+
+mod cards;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::base::text::counted;
+use crate::protocol::client::{Card, Provision};
+use crate::protocol::lwm2m::{Entry, Host, ServerUri};
+
+use super::error::ScenarioError;
+use super::provision::Provisioning;
+use super::resolved::Scenario;
+use crate::base::Instant;
+
+pub(super) use cards::Cards;
+
+/// What was in the files that a scenario names.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Fitted {
+    provisioning: Option<Arc<Provisioning>>,
+    /// The cards, in the order of the meters; one if all have the same.
+    cards: Option<Arc<[Arc<[u8]>]>>,
+}
+
+impl Fitted {
+    /// What the provisioning file says.
+    pub fn provisioning(&self) -> Option<&Provisioning> {
+        self.provisioning.as_deref()
+    }
+
+    pub(super) fn card_files(&self) -> Option<&Arc<[Arc<[u8]>]>> {
+        self.cards.as_ref()
+    }
+
+    /// The addresses of further Bootstrap-Servers that single meters have, as far as they have no names.
+    pub(super) fn addresses(&self, meters: u32) -> Vec<SocketAddr> {
+        let uris = self.provisioning.as_ref().map(|file| file.bootstrap_uris(meters));
+        uris.iter().flatten().filter_map(ServerUri::address).collect()
+    }
+}
+
+impl Scenario {
+    /// Fits the meters with what the text of the provisioning file says; `file` is what errors call it.
+    ///
+    /// # Errors
+    /// The first mistake in the text, fewer rows than meters, two meters of one name, or a Bootstrap-Server
+    /// that is not on this machine without `allow_remote`.
+    pub fn provisioned(mut self, file: &str, text: &str) -> Result<Self, ScenarioError> {
+        let provisioning = Provisioning::parse(file, text)?;
+        let meters = self.fleet.meters;
+        let refuse = |problem: String, hint: &str| ScenarioError {
+            origin: file.to_owned(),
+            key: String::new(),
+            value: None,
+            problem,
+            hint: hint.to_owned(),
+        };
+        if let Some(rows) = provisioning.rows().filter(|rows| *rows < meters as usize) {
+            let problem = format!("has {} for {}", counted(rows as u64, "row"), counted(meters, "meter"));
+            return Err(refuse(problem, &format!("set fleet.meters = {rows}, or add rows")));
+        }
+        if let Some((number, path, problem)) = provisioning.misfit(meters) {
+            let problem = format!("the template's {path} of meter {number} {problem}");
+            return Err(refuse(problem, "see what {index} makes of it: pad it, as in {index:08}"));
+        }
+        let uris = provisioning.bootstrap_uris(meters);
+        let away = |uri: &&ServerUri| matches!(uri.host, Host::Ip(_)) && !uri.is_loopback();
+        if let Some(uri) = uris.iter().find(away).filter(|_| !self.allow_remote) {
+            let hint = "allow_remote = true permits it; without it no datagram leaves this machine";
+            return Err(refuse(format!("{uri} is not on this machine"), hint));
+        }
+        let names = provisioning.names(&self.fleet.endpoint);
+        if let Some((one, other)) = names.first_shared(meters) {
+            let problem = format!("meters {one} and {other} have the same endpoint name");
+            return Err(refuse(problem, "give each a name of its own, or leave the names out"));
+        }
+        self.fleet.endpoint = names;
+        self.fitted.provisioning = Some(Arc::new(provisioning));
+        Ok(self)
+    }
+
+    /// The names of the card files, in the order of the meters: one if all have the same, none if the
+    /// scenario names no file.
+    pub fn card_files(&self) -> Vec<String> {
+        let Some(file) = &self.bootstrap.card.file else { return Vec::new() };
+        let files = if file.is_distinct() { self.fleet.meters } else { 1 };
+        (0..files).map(|number| file.name(number)).collect()
+    }
+
+    /// Gives the meters the contents of [`Scenario::card_files`], in their order.
+    ///
+    /// # Errors
+    /// The first that is no card; `bootstrap.card` has the keys for cards that are to be bad.
+    pub fn carded(mut self, contents: Vec<Vec<u8>>) -> Result<Self, ScenarioError> {
+        for (file, content) in self.card_files().into_iter().zip(&contents) {
+            cards::check(content).map_err(|problem| ScenarioError {
+                origin: file,
+                key: String::new(),
+                value: None,
+                problem,
+                hint: "bootstrap.card.unreadable and .inconsistent make cards bad on purpose".to_owned(),
+            })?;
+        }
+        self.fitted.cards = Some(contents.into_iter().map(Arc::from).collect());
+        Ok(self)
+    }
+}
+
+/// What the meters of a run are fitted with, each by its number.
+#[derive(Debug)]
+pub(super) struct Fitting {
+    pub rows: Option<Arc<Provisioning>>,
+    pub cards: Option<Cards>,
+}
+
+impl Fitting {
+    pub(super) fn of(fitted: &Fitted, cards: Option<Cards>) -> Option<Arc<dyn Provision>> {
+        let rows = fitted.provisioning.clone();
+        if rows.is_none() && cards.is_none() {
+            return None;
+        }
+        Some(Arc::new(Fitting { rows, cards }))
+    }
+}
+
+impl Provision for Fitting {
+    fn own(&self, number: u32) -> Vec<Entry> {
+        self.rows.as_ref().map(|rows| rows.own(number)).unwrap_or_default()
+    }
+
+    fn card(&self, number: u32, now: Instant) -> Card {
+        self.cards.as_ref().map_or(Card::Absent, |cards| cards.card(number, now))
+    }
+}
