@@ -126,7 +126,7 @@ fn overload_is_told_with_the_pace_that_made_it() {
     let text = summary(&RunReport::new(inputs), Style::Plain);
     let told = "\
 Servers
-  overload     the EMS serves 2 at a time, 5ms each, 100 may wait: 1,234
+  pace         the EMS serves 2 at a time, 5ms each, 100 may wait: 1,234
                answered with 5.03, 100 waiting at the most
 ";
     assert!(text.contains(told), "{text}");

@@ -98,7 +98,7 @@ pub(super) fn servers(page: &mut Page, servers: &Keyed<ServerCounts>) {
         if let Some(managed) = &seen.management {
             all.extend(asked(managed));
         }
-        all.push(("overload".to_owned(), overload(whom, &seen.desk)));
+        all.push(("pace".to_owned(), overload(whom, &seen.desk)));
         all.push(("misbehaviour".to_owned(), misbehaviour(whom, &seen.desk)));
     }
     rows(page, "Servers", &all);
@@ -208,7 +208,7 @@ fn updates(firmware: &FirmwareFigures) -> String {
     joined("; ", [joined(", ", [ends, happened(&failed)]), took])
 }
 
-/// That a server could not keep up, as its pace makes it.
+/// How far a server kept up, as its pace makes it.
 fn overload(whom: &str, desk: &Desk) -> String {
     let Desk { pace, overloaded, longest_queue, orphaned, .. } = desk;
     let figures = happened(&[
