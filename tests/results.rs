@@ -192,6 +192,27 @@ fn the_time_series_has_a_row_for_each_second_and_adds_up() {
 }
 
 #[test]
+fn what_a_registration_costs_is_told_leg_by_leg() {
+    let report = Report::read(RUN.path());
+    let cost = |key: &str| report.at(&format!("/registration_cost/{key}")).as_f64().expect("a figure");
+    assert_eq!((cost("bootstrap/count"), cost("register/count")), (METERS as f64, METERS as f64));
+    assert_eq!(cost("register/answers"), 1.0);
+    // The Bootstrap-Request and the commands, each of which a datagram answers.
+    let commands = ["discover", "read", "write", "delete", "finish"];
+    let commands: u64 =
+        commands.iter().map(|stage| report.figure(&format!("/stages/bootstrap-{stage}/count"))).sum();
+    assert_eq!(cost("bootstrap/answers"), 1.0 + commands as f64 / METERS as f64);
+    for leg in ["bootstrap", "register"] {
+        assert!(cost(&format!("{leg}/sent")) >= cost(&format!("{leg}/answers")), "{leg}");
+        assert!(cost(&format!("{leg}/received")) >= cost(&format!("{leg}/answers")), "{leg}");
+    }
+    // Updates and De-registers come after it.
+    let both = (cost("bootstrap/sent") + cost("register/sent")) * METERS as f64;
+    assert!(both < report.figure("/traffic/sent") as f64, "{both}");
+    assert!(report.at("/registration_cost/interview").is_null());
+}
+
+#[test]
 fn percentile_files_have_the_frame_that_plotters_expect() {
     let report = Report::read(RUN.path());
     for stage in Stage::ALL {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bootstorm::base::{Instant, Seed};
-use bootstorm::metrics::{Event, Recorder, RequestFate, RequestKind, Stage, Totals};
+use bootstorm::metrics::{Event, Leg, Recorder, RequestFate, RequestKind, Stage, Totals};
 use divan::{Bencher, black_box, counter::ItemsCount};
 
 const EVENTS: u64 = 10_000;
@@ -11,7 +11,7 @@ const EVENTS: u64 = 10_000;
 /// One event of each kind that a meter causes many of.
 fn event(kind: &str, n: u64) -> Event {
     match kind {
-        "sent" => Event::Sent { bytes: 70 },
+        "sent" => Event::Sent { leg: Leg::Register, bytes: 70 },
         "request" => Event::Request { kind: RequestKind::Register, fate: RequestFate::Answered },
         // Spread over three orders of magnitude, as latencies are.
         "stage" => {

@@ -11,18 +11,21 @@ use tokio::sync::mpsc;
 use super::exit::{DESCRIPTORS_HELP, PORT_HELP, RunError};
 use super::progress::{Phase, Progress};
 use super::screen::Screen;
+use super::served::Told;
 use super::{machine, print};
 use crate::base::text::{count, counted, latency};
 use crate::base::{Clock, Instant};
 use crate::fleet::{self, FleetError, FleetHealth, FleetOutcome};
-use crate::metrics::{self, Doubt, MeterState, Snapshot, Stage, Totals};
+use crate::metrics::{
+    self, Doubt, MeterState, NotificationFate, RequestFate, RequestKind, Snapshot, Stage, Totals,
+};
 use crate::protocol::lwm2m::{Host, ServerUri};
 use crate::report::{
     ClientRegistrations, GeneratorHealth, Goal, Inputs, OutDir, OutError, Registrations, Results, RunInfo,
-    RunReport, Seen, ServerCounts, SocketFigures, text,
+    RunReport, ServerCounts, SocketFigures, text,
 };
 use crate::scenario::Scenario;
-use crate::servers::{self, Embedded, Final};
+use crate::servers::{Embedded, Final};
 use crate::transport::{UdpCounters, resolve, resources};
 
 /// What a run is told beside its scenario.
@@ -47,15 +50,19 @@ pub fn execute(scenario: &Scenario, options: &RunOptions) -> Result<RunReport, R
     check_names(scenario)?;
     check_descriptors(scenario)?;
     let out = options.out.as_deref().map(open_out).transpose()?;
-    let servers = Embedded::start(scenario.embedded_config(clock)).map_err(environment(PORT_HELP))?;
+    let config = scenario.embedded_config(clock);
+    let told = Told::by(&config);
+    let servers = Embedded::start(config).map_err(environment(PORT_HELP))?;
     let toml = scenario.to_toml();
     let started_at = clock.origin_unix();
     let begun = out.map(|out| out.begin(&toml, env!("CARGO_PKG_VERSION"), started_at)).transpose();
     let mut results = begun.map_err(environment(OUT_HELP))?;
 
     let (outcome, written) = drive(scenario, options, &servers, clock, &mut results)?;
-    let servers_uri = server_uris(scenario, &servers);
-    let report = conclude(scenario, options, outcome, servers.stop(), servers_uri, toml, started_at);
+    let uris = server_uris(scenario, &servers);
+    let servers = servers.stop();
+    let counts = told.counts(&servers.counts, uris);
+    let report = conclude(scenario, options, outcome, servers, counts, toml, started_at);
     let (report, totals) = report;
     let written = written.and_then(|()| results.map_or(Ok(()), |results| results.finish(&report, &totals)));
     let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
@@ -180,9 +187,20 @@ fn progress(snapshot: &Snapshot, last_arrival: Duration, scenario: &Scenario) ->
         sent_per_second: snapshot.rates.sent,
         received_per_second: snapshot.rates.received,
         onboarding: (onboarding.count > 0).then_some(quantiles),
+        management: management(snapshot),
         failures: snapshot.failures.iter().map(|failure| (failure.kind.name(), failure.count)).collect(),
         doubtful: snapshot.doubts.first().copied().map(in_short),
     }
+}
+
+/// Requests of servers that were answered, and what was told without having been asked for.
+fn management(snapshot: &Snapshot) -> Vec<(&'static str, u64)> {
+    let told = |fate| snapshot.notifications.of(fate);
+    vec![
+        ("answered", snapshot.management.iter().map(|served| served.ok + served.error).sum()),
+        ("notified", told(NotificationFate::SentConfirmable) + told(NotificationFate::SentNonConfirmable)),
+        ("Sends", snapshot.requests[RequestKind::Send.index()].of(RequestFate::Sent)),
+    ]
 }
 
 /// A doubt on one line of a display; the summary has the whole of it.
@@ -216,7 +234,7 @@ fn conclude(
     options: &RunOptions,
     outcome: FleetOutcome,
     servers: Final,
-    uris: [(&'static str, String); 2],
+    counts: Vec<ServerCounts>,
     scenario_toml: String,
     started_at: Duration,
 ) -> (RunReport, Totals) {
@@ -242,7 +260,7 @@ fn conclude(
         census: Some(outcome.census),
         in_flight: outcome.in_flight,
         notifications_in_flight: outcome.notifications_in_flight,
-        servers: server_counts(&servers.counts, uris),
+        servers: counts,
         sockets: sockets(&outcome.health.udp),
         registrations: registrations(scenario, &outcome, servers.accepted, &endpoint),
         generator: GeneratorHealth {
@@ -281,81 +299,6 @@ fn registrations(
     }
 }
 
-fn server_counts(counts: &servers::ServerCounts, uris: [(&'static str, String); 2]) -> Vec<ServerCounts> {
-    uris.into_iter()
-        .map(|(name, uri)| {
-            let seen = match name {
-                "bootstrap" => counts.bootstrap.as_ref().map(|counts| Seen {
-                    received: counts.traffic.received,
-                    sent: counts.traffic.sent,
-                    operations: bootstrap_operations(counts),
-                }),
-                _ => counts.ems.as_ref().map(|counts| Seen {
-                    received: counts.traffic.received,
-                    sent: counts.traffic.sent,
-                    operations: ems_operations(counts),
-                }),
-            };
-            ServerCounts { name: name.to_owned(), uri, seen }
-        })
-        .collect()
-}
-
-fn bootstrap_operations(counts: &servers::BootstrapCounts) -> BTreeMap<String, u64> {
-    let servers::BootstrapCounts { counters, traffic, udp } = counts;
-    let mut operations = named([
-        ("requests", counters.requests),
-        ("refused", counters.refused),
-        ("discovers", counters.discovers),
-        ("deletes", counters.deletes),
-        ("writes", counters.writes),
-        ("command-errors", counters.command_errors),
-        ("finished", counters.finished),
-        ("failed", counters.failed),
-        ("restarted", counters.restarted),
-    ]);
-    operations.append(&mut traffic_operations(traffic));
-    operations.append(&mut socket_operations(udp));
-    operations
-}
-
-fn ems_operations(counts: &servers::EmsCounts) -> BTreeMap<String, u64> {
-    let servers::EmsCounts { counters, traffic, udp, .. } = counts;
-    let mut operations = named([
-        ("registrations", counters.registrations),
-        ("replaced", counters.replaced),
-        ("updates", counters.updates),
-        ("deregistrations", counters.deregistrations),
-        ("expired", counters.expired),
-        ("refused", counters.refused),
-        ("unknown-location", counters.unknown_location),
-        ("registered", counters.registered),
-    ]);
-    operations.append(&mut traffic_operations(traffic));
-    operations.append(&mut socket_operations(udp));
-    operations
-}
-
-fn traffic_operations(traffic: &crate::protocol::server::Traffic) -> BTreeMap<String, u64> {
-    named([
-        ("retransmitted", traffic.retransmitted),
-        ("duplicates", traffic.duplicates),
-        ("noise", traffic.noise),
-        ("evicted-peers", traffic.evicted_peers),
-    ])
-}
-
-fn socket_operations(udp: &UdpCounters) -> BTreeMap<String, u64> {
-    named([
-        ("socket-truncated", udp.truncated),
-        ("socket-unknown-source", udp.unknown_source),
-        ("socket-receive-errors", udp.receive_errors),
-        ("socket-refused", udp.refused),
-        ("socket-queue-dropped", udp.queue_dropped),
-        ("socket-send-errors", udp.all_send_errors()),
-    ])
-}
-
 /// What the meters' sockets counted, as the report says it.
 fn sockets(udp: &UdpCounters) -> SocketFigures {
     SocketFigures {
@@ -367,8 +310,4 @@ fn sockets(udp: &UdpCounters) -> SocketFigures {
         queue_dropped: udp.queue_dropped,
         send_errors: udp.all_send_errors(),
     }
-}
-
-fn named<const N: usize>(counts: [(&str, u64); N]) -> BTreeMap<String, u64> {
-    counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
 }

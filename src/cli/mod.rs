@@ -14,6 +14,7 @@ pub mod progress;
 pub mod run;
 pub mod screen;
 pub mod serve;
+mod served;
 mod signals;
 
 use std::io::{self, Write as _};

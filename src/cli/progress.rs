@@ -29,6 +29,8 @@ pub struct Progress {
     pub received_per_second: f64,
     /// Median and 99th percentile of planned power-on to first registration, once there is one.
     pub onboarding: Option<(Duration, Duration)>,
+    /// What came of management since the start, by what it is; what counts nothing is left out of the picture.
+    pub management: Vec<(&'static str, u64)>,
     /// Failures by kind since the start.
     pub failures: Vec<(String, u64)>,
     /// Why the measurement is doubtful, if it is.
@@ -89,6 +91,10 @@ pub fn render(progress: &Progress, width: usize, colour: bool) -> String {
         .onboarding
         .map_or("none yet".to_owned(), |(p50, p99)| format!("p50 {}, p99 {}", latency(p50), latency(p99)));
     block.line("onboarding", Style::Dim, &onboarding, Style::Plain);
+    let management = numbers(&progress.management);
+    if !management.is_empty() {
+        block.line("management", Style::Dim, &management, Style::Plain);
+    }
     let failed = progress.failures.iter().any(|(_, count)| *count > 0);
     block.line(
         "failures",
@@ -136,6 +142,10 @@ pub fn render_line(progress: &Progress) -> String {
     if let Some((p50, p99)) = progress.onboarding {
         line += &format!("; onboarding p50 {}, p99 {}", latency(p50), latency(p99));
     }
+    let management = numbers(&progress.management);
+    if !management.is_empty() {
+        line += &format!("; {management}");
+    }
     line += &format!("; {}", list(&progress.failures, "no failures"));
     if let Some(why) = &progress.doubtful {
         line += &format!("; DOUBTFUL: {why}");
@@ -148,6 +158,12 @@ fn list<N: AsRef<str>>(counts: &[(N, u64)], nothing: &str) -> String {
     let some = counts.iter().filter(|(_, number)| *number > 0);
     let parts: Vec<_> = some.map(|(name, number)| format!("{} {}", name.as_ref(), count(*number))).collect();
     if parts.is_empty() { nothing.to_owned() } else { parts.join(", ") }
+}
+
+/// `1,234 answered, 56 notified`; what counts nothing is left out.
+fn numbers(counts: &[(&str, u64)]) -> String {
+    let some = counts.iter().filter(|(_, number)| *number > 0);
+    some.map(|(what, number)| format!("{} {what}", count(*number))).collect::<Vec<_>>().join(", ")
 }
 
 /// A bar and the space after it; nothing where there is no room for one.
@@ -223,6 +239,7 @@ mod tests {
             sent_per_second: 35_012.0,
             received_per_second: 34_998.0,
             onboarding: Some((Duration::from_micros(1_240), Duration::from_micros(48_100))),
+            management: vec![("answered", 0), ("notified", 0)],
             failures: Vec::new(),
             doubtful: None,
         }
@@ -239,6 +256,15 @@ failures    none
 Ctrl-C      lets the meters de-register and ends the run
 ";
         assert_eq!(render(&sample(), 100, false), expected);
+    }
+
+    #[test]
+    fn management_is_one_line_once_there_is_some() {
+        let mut progress = sample();
+        progress.management = vec![("answered", 61_410), ("notified", 0), ("Sends", 12)];
+        let block = render(&progress, 100, false);
+        assert!(block.contains("\nmanagement  61,410 answered, 12 Sends\nfailures    none\n"), "{block}");
+        assert!(render_line(&progress).ends_with("; 61,410 answered, 12 Sends; no failures"));
     }
 
     #[test]

@@ -8,11 +8,13 @@ use clap::Args;
 use super::exit::{PORT_HELP, RunError};
 use super::load::ScenarioArgs;
 use super::print;
+use super::served::Told;
 use super::signals::{Signals, unwatched};
 use crate::base::text::{count, elapsed};
 use crate::base::{Clock, Instant};
 use crate::protocol::lwm2m::ServerUri;
 use crate::protocol::server::Traffic;
+use crate::report::{Keyed, text};
 use crate::scenario::Scenario;
 use crate::servers::{BootstrapCounts, Embedded, EmsCounts, ServerCounts};
 use crate::transport::UdpCounters;
@@ -51,6 +53,7 @@ pub(super) fn serve(args: ServeArgs) -> Result<(), RunError> {
         // Other tokens and locations than at the last start, or devices that stayed on would take this
         // server's first messages for that one's, and their locations for good.
         config.seed = config.seed.child("start", clock.origin_unix().as_nanos() as u64);
+        let told = Told::by(&config);
         let servers =
             Embedded::start(config).map_err(|error| RunError::environment(error.to_string(), PORT_HELP))?;
         print(&uris(&scenario, &servers))?;
@@ -58,15 +61,23 @@ pub(super) fn serve(args: ServeArgs) -> Result<(), RunError> {
         lines.tick().await;
         loop {
             tokio::select! {
-                () = signals.recv() => return print(&line(clock.now(), &servers.stop().counts)),
+                () = signals.recv() => {
+                    let uris = addresses(&servers);
+                    return print(&last_words(clock.now(), &servers.stop().counts, &told, uris));
+                }
                 _ = lines.tick() => print(&line(clock.now(), &servers.counts()))?,
             }
         }
     })
 }
 
+/// Where the servers are.
+fn addresses(servers: &Embedded) -> [(&'static str, String); 2] {
+    let ems: Vec<String> = servers.ems_addresses().into_iter().map(shown).collect();
+    [("bootstrap", servers.bootstrap_address().map(shown).unwrap_or_default()), ("ems", ems.join(" "))]
+}
+
 fn uris(scenario: &Scenario, servers: &Embedded) -> String {
-    let shown = |address: SocketAddr| ServerUri::coap(address).to_string();
     let mut text = format!("bootstrap {}\n", servers.bootstrap_address().map(shown).unwrap_or_default());
     for address in servers.ems_addresses() {
         text.push_str(&format!("ems       {}\n", shown(address)));
@@ -75,6 +86,18 @@ fn uris(scenario: &Scenario, servers: &Embedded) -> String {
         text.push_str(&format!("the Bootstrap-Server hands out {uri}\n"));
     }
     text
+}
+
+fn shown(address: SocketAddr) -> String {
+    ServerUri::coap(address).to_string()
+}
+
+/// The last line of counts, and whatever else happened: what was asked of devices and told them, and what the
+/// servers were told to do wrong.
+fn last_words(now: Instant, counts: &ServerCounts, told: &Told, uris: [(&'static str, String); 2]) -> String {
+    let servers: Keyed<_> =
+        told.counts(counts, uris).into_iter().map(|server| (server.name.clone(), server)).collect();
+    line(now, counts) + &text::servers(&servers, text::Style::Plain)
 }
 
 /// Counts on one line; those that should be zero are there only if they are not.

@@ -10,7 +10,7 @@ use actix::{Actor, Context, Handler, Message};
 use super::meter::{Meter, Output, Unreachable};
 use crate::base::Instant;
 use crate::metrics::{
-    Event, FailureKind, InFlight, MeterState, NoiseKind, NotificationFate, RequestFate, RequestKind,
+    Event, FailureKind, InFlight, Leg, MeterState, NoiseKind, NotificationFate, RequestFate, RequestKind,
 };
 use crate::protocol::client::Link;
 
@@ -180,7 +180,8 @@ impl<S: Surroundings> MeterActor<S> {
     /// Deals with what was said to a meter that is no more: to its successor it would mean nothing.
     fn let_pass(&self, command: &Command) {
         if let Command::Datagram { bytes, .. } = command {
-            self.shard.record(self.slot, Event::Received { bytes: bytes.len() as u32 });
+            let bytes = bytes.len() as u32;
+            self.shard.record(self.slot, Event::Received { leg: Leg::Other, bytes });
             self.shard.record(self.slot, Event::Noise(NoiseKind::Unexpected));
         }
         self.shard.handled();
@@ -196,7 +197,8 @@ impl<S: Surroundings> MeterActor<S> {
         let now = self.shard.now();
         match command {
             Command::Datagram { from, bytes, at } => {
-                self.shard.record(self.slot, Event::Received { bytes: bytes.len() as u32 });
+                let leg = self.leg(from);
+                self.shard.record(self.slot, Event::Received { leg, bytes: bytes.len() as u32 });
                 self.shard.record(self.slot, Event::Handled { late: now.since(at) });
                 self.panic_if_told(Sabotage::Received);
                 if let Some(noise) = self.meter.handle_input(from, &bytes, now) {
@@ -224,6 +226,17 @@ impl<S: Surroundings> MeterActor<S> {
         self.settle(now);
     }
 
+    /// What a datagram from or to this address is for.
+    fn leg(&self, address: SocketAddr) -> Leg {
+        match self.known.state {
+            MeterState::Bootstrapping => Leg::Bootstrap,
+            // The answer to the Finish leaves when the meter is past it.
+            MeterState::Registering if self.meter.only_bootstraps_at(address) => Leg::Bootstrap,
+            MeterState::Registering => Leg::Register,
+            _ => Leg::Other,
+        }
+    }
+
     fn panic_if_told(&self, moment: Sabotage) {
         assert!(!self.shard.sabotaged(self.slot, moment), "this meter was told to panic: {moment:?}");
     }
@@ -234,7 +247,8 @@ impl<S: Surroundings> MeterActor<S> {
             match output {
                 Output::Transmit { to, bytes } => match self.shard.send(self.slot, to, &bytes) {
                     Ok(Sending::Queued) => {
-                        self.shard.record(self.slot, Event::Sent { bytes: bytes.len() as u32 });
+                        let leg = self.leg(to);
+                        self.shard.record(self.slot, Event::Sent { leg, bytes: bytes.len() as u32 });
                     }
                     Ok(Sending::Dropped) => {}
                     Err(why) => self.meter.handle_unsendable(to, why, now),

@@ -70,6 +70,17 @@ fn sent(shard: &Quiet) -> usize {
 }
 
 #[test]
+fn a_bootstrap_request_counts_as_bootstrap() {
+    let queued = switched_on(Sending::Queued);
+    let events = queued.events.borrow();
+    let legs = events.iter().filter_map(|event| match event {
+        Event::Sent { leg, .. } => Some(*leg),
+        _ => None,
+    });
+    assert_eq!(legs.collect::<Vec<_>>(), [Leg::Bootstrap]);
+}
+
+#[test]
 fn a_datagram_that_never_leaves_is_not_counted_as_sent() {
     let queued = switched_on(Sending::Queued);
     assert_eq!((queued.tried.get(), sent(&queued)), (1, 1));

@@ -95,6 +95,12 @@ impl Meter {
         (self.confirmed.into(), self.unconfirmed.into())
     }
 
+    /// Whether a Bootstrap-Server is at this address, and nobody else.
+    pub(super) fn only_bootstraps_at(&self, address: SocketAddr) -> bool {
+        let mut links = self.ways.iter().filter(|(_, to)| *to == address).map(|(link, _)| *link);
+        links.next() == Some(Link::Bootstrap) && links.next().is_none()
+    }
+
     /// The protocol client, to look into.
     pub fn client(&self) -> &Client {
         &self.client

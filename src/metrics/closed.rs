@@ -42,7 +42,7 @@ pub(super) use closed_enum;
 #[cfg(test)]
 mod tests {
     use crate::metrics::{
-        Lag, ManagementKind, MeterState, NoiseKind, NotificationFate, RequestFate, RequestKind, Stage,
+        Lag, Leg, ManagementKind, MeterState, NoiseKind, NotificationFate, RequestFate, RequestKind, Stage,
     };
     use std::collections::BTreeSet;
 
@@ -60,6 +60,7 @@ mod tests {
         check(&MeterState::ALL.map(MeterState::name));
         check(&NoiseKind::ALL.map(NoiseKind::name));
         check(&RequestKind::ALL.map(RequestKind::name));
+        check(&Leg::ALL.map(Leg::name));
         check(&NotificationFate::ALL.map(NotificationFate::name));
         check(&ManagementKind::ALL.map(ManagementKind::name));
         check(&RequestFate::ALL.map(RequestFate::name));

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    FailureKind, ManagementKind, MeterState, NoiseKind, NotificationFate, RequestFate, RequestKind, Stage,
+    FailureKind, Leg, ManagementKind, MeterState, NoiseKind, NotificationFate, RequestFate, RequestKind,
+    Stage,
 };
 
 /// What a meter or a shard tells its recorder.
@@ -45,11 +46,15 @@ pub enum Event {
     Noise(NoiseKind),
     /// A datagram was queued for the kernel, retransmissions included.
     Sent {
+        /// What it is for.
+        leg: Leg,
         /// Bytes of UDP payload.
         bytes: u32,
     },
     /// A datagram was received, duplicates and noise included.
     Received {
+        /// What it is for.
+        leg: Leg,
         /// Bytes of UDP payload.
         bytes: u32,
     },

@@ -50,17 +50,19 @@ impl Recorder {
             Event::Served { kind, success } => counters.management[kind.index()].count(success),
             Event::Failure(kind) => self.count_failure(kind, None),
             Event::Noise(kind) => counters.noise[kind.index()] += 1,
-            Event::Sent { bytes } => {
-                counters.traffic.sent += 1;
-                counters.traffic.sent_bytes += u64::from(bytes);
+            Event::Sent { leg, bytes } => {
+                let leg = &mut counters.legs[leg.index()];
+                leg.sent += 1;
+                leg.sent_bytes += u64::from(bytes);
             }
-            Event::Received { bytes } => {
-                counters.traffic.received += 1;
-                counters.traffic.received_bytes += u64::from(bytes);
+            Event::Received { leg, bytes } => {
+                let leg = &mut counters.legs[leg.index()];
+                leg.received += 1;
+                leg.received_bytes += u64::from(bytes);
             }
-            Event::Retransmitted => counters.traffic.retransmitted += 1,
-            Event::Duplicate => counters.traffic.duplicates += 1,
-            Event::DuplicateForgotten => counters.traffic.forgotten += 1,
+            Event::Retransmitted => counters.retransmitted += 1,
+            Event::Duplicate => counters.duplicates += 1,
+            Event::DuplicateForgotten => counters.forgotten += 1,
             Event::Started { late } => {
                 counters.started += 1;
                 latencies.get_mut(Series::Lag(Lag::Start)).record(late);
@@ -104,7 +106,7 @@ impl Recorder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::{ManagementKind, NoiseKind, NotificationFate, RequestFate, RequestKind, Stage};
+    use crate::metrics::{Leg, ManagementKind, NoiseKind, NotificationFate, RequestFate, RequestKind, Stage};
     use std::time::Duration;
 
     fn recorder() -> Recorder {
@@ -126,8 +128,8 @@ mod tests {
             Event::Notification(NotificationFate::Superseded),
             Event::Served { kind: ManagementKind::Execute, success: false },
             Event::Noise(NoiseKind::Ping),
-            Event::Sent { bytes: 70 },
-            Event::Received { bytes: 30 },
+            Event::Sent { leg: Leg::Bootstrap, bytes: 70 },
+            Event::Received { leg: Leg::Register, bytes: 30 },
             Event::Retransmitted,
             Event::Duplicate,
             Event::Started { late },
@@ -145,7 +147,12 @@ mod tests {
         let executed = tally.counters.management[ManagementKind::Execute.index()];
         assert_eq!((executed.ok, executed.error), (0, 1));
         assert_eq!(tally.counters.noise[NoiseKind::Ping.index()], 1);
-        let traffic = tally.counters.traffic;
+        let legs = tally.counters.legs;
+        assert_eq!(
+            (legs[Leg::Bootstrap.index()].sent_bytes, legs[Leg::Register.index()].received_bytes),
+            (70, 30)
+        );
+        let traffic = tally.counters.traffic();
         assert_eq!(
             (traffic.sent, traffic.sent_bytes, traffic.received, traffic.received_bytes),
             (1, 70, 1, 30)
@@ -163,7 +170,7 @@ mod tests {
         recorder.set_due(4);
         recorder.take(Instant::from_millis(250));
         let second = recorder.take(Instant::from_millis(500));
-        assert_eq!(second.tally.counters.traffic.retransmitted, 0);
+        assert_eq!(second.tally.counters.retransmitted, 0);
         assert_eq!((second.states()[MeterState::Registered], second.gauges.due), (1, 4));
     }
 

@@ -61,7 +61,7 @@ impl Second {
             started,
             states: gauges.states,
             stages: Stage::ALL.map(|stage| point(tally.latencies.get(Series::Stage(stage)))),
-            traffic: tally.counters.traffic,
+            traffic: tally.counters.traffic(),
             failures: tally.failures.total(),
         };
         Second { row, start, latencies: tally.latencies }

@@ -2,8 +2,8 @@
 
 use super::samples::Sample;
 use super::{
-    FailureCount, FailureKind, Lag, LatencyHistogram, LatencySummary, ManagementKind, NoiseKind,
-    NotificationCounts, RequestFate, RequestKind, Series, ServedCounts, Stage,
+    FailureCount, FailureKind, Lag, LatencyHistogram, LatencySummary, Leg, LegTraffic, ManagementKind,
+    NoiseKind, NotificationCounts, RequestFate, RequestKind, Series, ServedCounts, Stage,
 };
 use crate::base::Seed;
 
@@ -41,7 +41,10 @@ impl RequestCounts {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counters {
     pub started: u64,
-    pub traffic: Traffic,
+    pub legs: [LegTraffic; Leg::COUNT],
+    pub retransmitted: u64,
+    pub duplicates: u64,
+    pub forgotten: u64,
     pub requests: [RequestCounts; RequestKind::COUNT],
     pub notifications: NotificationCounts,
     pub management: [ServedCounts; ManagementKind::COUNT],
@@ -53,15 +56,21 @@ impl Counters {
         self.requests[kind.index()].0[fate.index()] += 1;
     }
 
+    /// The datagrams of all legs together.
+    pub(super) fn traffic(&self) -> Traffic {
+        let mut all = LegTraffic::default();
+        self.legs.iter().for_each(|leg| all.merge(leg));
+        let LegTraffic { sent, sent_bytes, received, received_bytes } = all;
+        let Counters { retransmitted, duplicates, forgotten, .. } = *self;
+        Traffic { sent, sent_bytes, received, received_bytes, retransmitted, duplicates, forgotten }
+    }
+
     fn merge(&mut self, other: &Counters) {
         self.started += other.started;
-        self.traffic.sent += other.traffic.sent;
-        self.traffic.sent_bytes += other.traffic.sent_bytes;
-        self.traffic.received += other.traffic.received;
-        self.traffic.received_bytes += other.traffic.received_bytes;
-        self.traffic.retransmitted += other.traffic.retransmitted;
-        self.traffic.duplicates += other.traffic.duplicates;
-        self.traffic.forgotten += other.traffic.forgotten;
+        self.legs.iter_mut().zip(&other.legs).for_each(|(mine, theirs)| mine.merge(theirs));
+        self.retransmitted += other.retransmitted;
+        self.duplicates += other.duplicates;
+        self.forgotten += other.forgotten;
         for (mine, theirs) in self.requests.iter_mut().zip(&other.requests) {
             mine.0.iter_mut().zip(theirs.0).for_each(|(mine, theirs)| *mine += theirs);
         }

@@ -164,7 +164,8 @@ impl Totals {
             notifications: self.tally.counters.notifications,
             management: self.tally.counters.management,
             noise: self.tally.counters.noise,
-            traffic: self.tally.counters.traffic,
+            traffic: self.tally.counters.traffic(),
+            legs: self.tally.counters.legs,
             kernel_drops: self.kernel_drops,
             doubts: Doubt::all(start, receipt, stages[Stage::Onboarding.index()], self.kernel_drops),
         }
@@ -199,12 +200,13 @@ impl Totals {
 
     fn note_point(&mut self) {
         let Tally { counters, failures, .. } = &self.tally;
+        let traffic = counters.traffic();
         let point = Point {
             at: self.latest,
             started: counters.started,
             onboarded: self.tally.onboarded(),
-            sent: counters.traffic.sent,
-            received: counters.traffic.received,
+            sent: traffic.sent,
+            received: traffic.received,
             failures: failures.total(),
         };
         match self.recent.back_mut() {

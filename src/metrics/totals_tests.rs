@@ -1,6 +1,6 @@
 use super::*;
 use crate::base::Seed;
-use crate::metrics::{Event, FailureKind, Recorder, States};
+use crate::metrics::{Event, FailureKind, Leg, Recorder, States};
 
 const REGISTER: Event = Event::State { from: MeterState::Planned, to: MeterState::Registered };
 const LEAVE: Event = Event::State { from: MeterState::Registered, to: MeterState::Deregistered };
@@ -77,7 +77,7 @@ fn rows_add_up_to_the_totals() {
         for (index, recorder) in recorders.iter_mut().enumerate() {
             for n in 0..quarter {
                 recorder.record(onboarding(n));
-                recorder.record(Event::Sent { bytes: 10 });
+                recorder.record(Event::Sent { leg: Leg::Other, bytes: 10 });
                 recorder.record(Event::Started { late: Duration::ZERO });
                 recorder.record_of(n as u32, Event::Failure(FailureKind::UpdateTimeout));
             }
@@ -133,7 +133,7 @@ fn rates_are_of_the_last_three_seconds() {
     assert_eq!(totals.snapshot().rates, Rates::default());
     for second in 1..=10_u64 {
         let datagrams = if second <= 7 { 1000 } else { 10 };
-        (0..datagrams).for_each(|_| recorder.record(Event::Sent { bytes: 1 }));
+        (0..datagrams).for_each(|_| recorder.record(Event::Sent { leg: Leg::Other, bytes: 1 }));
         totals.absorb(recorder.take(Instant::from_secs(second)));
     }
     assert_eq!(totals.snapshot().rates.sent, 10.0);

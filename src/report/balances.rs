@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use super::Inputs;
+use super::{Inputs, managed};
 use crate::metrics::{MeterState, NotificationFate, RequestFate, RequestKind, Snapshot, States};
 
 /// How many endpoints a balance lists at most; the rest are only counted.
@@ -54,7 +54,7 @@ impl Balance {
         Balance { skipped: Some(reason.to_owned()), ok: true, ..Balance::of(name, 0, 0, "") }
     }
 
-    fn of(name: &str, left: i64, right: i64, explanation: &str) -> Self {
+    pub(super) fn of(name: &str, left: i64, right: i64, explanation: &str) -> Self {
         Balance {
             name: name.to_owned(),
             ok: left == right,
@@ -67,9 +67,29 @@ impl Balance {
         }
     }
 
-    fn at_most(name: &str, left: u64, right: u64, explanation: &str) -> Self {
+    pub(super) fn at_most(name: &str, left: u64, right: u64, explanation: &str) -> Self {
         let (left, right) = (signed(left), signed(right));
         Balance { ok: left <= right, binding: false, ..Balance::of(name, left, right, explanation) }
+    }
+
+    /// Two counts of the same things by two sides. Each may miss at most so many of what the other has, its
+    /// second figure; what it does miss is added to it and named as `missed` in the explanation.
+    /// For information: the network lies between them.
+    pub(super) fn between(
+        name: &str,
+        (left, left_may_miss): (u64, u64),
+        (right, right_may_miss): (u64, u64),
+        explanation: &str,
+        missed: &str,
+    ) -> Self {
+        let explained_left = right.saturating_sub(left).min(left_may_miss);
+        let explained_right = left.saturating_sub(right).min(right_may_miss);
+        let mut explanation = explanation.to_owned();
+        if explained_right > 0 {
+            explanation += &format!(" + {explained_right} {missed}");
+        }
+        let sides = (signed(left + explained_left), signed(right + explained_right));
+        Balance { binding: false, ..Balance::of(name, sides.0, sides.1, &explanation) }
     }
 }
 
@@ -94,6 +114,7 @@ pub(super) fn all(snapshot: &Snapshot, inputs: &Inputs<'_>) -> Vec<Balance> {
     balances.extend(RequestKind::ALL.map(|kind| requests(snapshot, kind, inputs.in_flight[kind.index()])));
     balances.push(notifications(snapshot, inputs.notifications_in_flight));
     balances.push(inputs.registrations.balance());
+    balances.extend(managed::balances(snapshot, inputs));
     balances.extend(datagrams(snapshot, inputs));
     balances
 }
@@ -188,7 +209,7 @@ fn datagrams(snapshot: &Snapshot, inputs: &Inputs<'_>) -> [Balance; 2] {
     ]
 }
 
-fn signed(count: u64) -> i64 {
+pub(super) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
@@ -265,7 +286,7 @@ mod tests {
 
     #[test]
     fn external_servers_are_a_reason_to_skip_the_datagrams() {
-        let balances = balances(|_, inputs| inputs.servers[1].seen = None);
+        let balances = balances(|_, inputs| inputs.servers[0].seen = None);
         let skipped: Vec<_> =
             balances.iter().filter(|b| b.skipped.is_some()).map(|b| b.name.as_str()).collect();
         assert_eq!(skipped, ["datagrams-to-servers", "datagrams-to-meters"]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Goal, Registrations};
+use super::{Goal, Managed, Registrations, ServerCounts};
 use crate::metrics::{NoiseKind, RequestKind, States, Totals};
 
 /// Everything a report is made from.
@@ -34,6 +34,14 @@ pub struct Inputs<'a> {
     pub registrations: Registrations,
     /// What the run cost this machine.
     pub generator: GeneratorHealth,
+}
+
+impl Inputs<'_> {
+    /// What the EMS asked and told devices, if it is embedded.
+    pub(super) fn managed(&self) -> Option<&Managed> {
+        let seen = self.servers.iter().filter_map(|server| server.seen.as_ref());
+        seen.filter_map(|seen| seen.management.as_ref()).next()
+    }
 }
 
 /// What was run, and where.
@@ -95,27 +103,4 @@ impl SocketFigures {
             _ => 0,
         }
     }
-}
-
-/// A server of the run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ServerCounts {
-    /// The key under `servers`, such as `bootstrap` or `ems`.
-    #[serde(skip)]
-    pub name: String,
-    /// Where it listens.
-    pub uri: String,
-    /// What it saw; none if it is not embedded.
-    pub seen: Option<Seen>,
-}
-
-/// What an embedded server counted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Seen {
-    /// Datagrams received.
-    pub received: u64,
-    /// Datagrams sent.
-    pub sent: u64,
-    /// Operations by name, and whatever else it counts.
-    pub operations: BTreeMap<String, u64>,
 }

@@ -11,13 +11,17 @@
 //! files. Nobody but `cli` imports this room.
 
 mod balances;
+mod cost;
 mod hgrm;
 mod hlog;
 mod inputs;
 mod json;
+mod keyed;
+mod managed;
 mod model;
 mod out_dir;
 mod registrations;
+mod servers;
 pub mod text;
 mod timeseries;
 mod verdict;
@@ -26,14 +30,20 @@ mod verdict;
 mod fixture;
 
 pub use balances::{Balance, LISTED, Listed};
+pub use cost::{Cost, RegistrationCost};
 pub use hlog::{HlogError, recompute};
-pub use inputs::{GeneratorHealth, Inputs, RunInfo, Seen, ServerCounts, SocketFigures};
+pub use inputs::{GeneratorHealth, Inputs, RunInfo, SocketFigures};
+pub use keyed::Keyed;
 pub use model::{
-    Arrivals, Fleet, Generator, Keyed, Requests, Run, RunReport, SCHEMA_VERSION, StageFigures, Throughput,
+    Arrivals, Fleet, Generator, Requests, Run, RunReport, SCHEMA_VERSION, StageFigures, Throughput,
     TrafficFigures,
 };
 pub use out_dir::{OutDir, OutError, Results};
 pub use registrations::{ClientRegistrations, Registrations};
+pub use servers::{
+    CampaignFigures, CoarseFigures, Desk, FirmwareFigures, Interviews, Managed, Manner, Observations,
+    QueueMode, Seen, Sends, ServerCounts, ServerRequests,
+};
 pub use verdict::{DoubtFigures, Goal, Verdict};
 
 /// The JSON schema (draft 2020-12) of `report.json`.

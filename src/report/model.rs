@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
-
-use super::{Balance, GeneratorHealth, Inputs, RunInfo, ServerCounts, SocketFigures, Verdict, balances};
+use super::{
+    Balance, GeneratorHealth, Inputs, Keyed, RegistrationCost, RunInfo, ServerCounts, SocketFigures, Verdict,
+    balances,
+};
 use crate::metrics::{
     Lag, LatencySummary, ManagementKind, MeterState, NoiseKind, NotificationFate, RequestCounts, RequestFate,
     RequestKind, Row, ServedCounts, Snapshot, Stage, Traffic,
@@ -40,6 +41,8 @@ pub struct RunReport {
     pub notifications: Notifications,
     /// Requests of servers to registered meters by [`ManagementKind::name`].
     pub management: Keyed<Served>,
+    /// What a registration costs on average.
+    pub registration_cost: RegistrationCost,
     /// Datagrams.
     pub traffic: TrafficFigures,
     /// How well the generator did.
@@ -243,36 +246,6 @@ pub struct Generator {
     pub max_rss_bytes: u64,
 }
 
-/// A map that keeps its order when it is written.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Keyed<V>(Vec<(String, V)>);
-
-impl<V> Keyed<V> {
-    /// The entries in their order.
-    pub fn entries(&self) -> &[(String, V)] {
-        &self.0
-    }
-
-    /// The value of a key.
-    pub fn get(&self, key: &str) -> Option<&V> {
-        self.0.iter().find(|(k, _)| k == key).map(|(_, value)| value)
-    }
-}
-
-impl<K: Into<String>, V> FromIterator<(K, V)> for Keyed<V> {
-    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
-        Keyed(entries.into_iter().map(|(key, value)| (key.into(), value)).collect())
-    }
-}
-
-impl<V: Serialize> Serialize for Keyed<V> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        self.0.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;
-        map.end()
-    }
-}
-
 impl RunReport {
     /// Draws up the report of a run that is over.
     pub fn new(inputs: Inputs<'_>) -> Self {
@@ -305,6 +278,7 @@ impl RunReport {
                 .into_iter()
                 .map(|kind| (kind.name(), snapshot.management[kind.index()].into()))
                 .collect(),
+            registration_cost: RegistrationCost::new(&snapshot, &inputs),
             traffic: TrafficFigures::new(snapshot.traffic, snapshot.kernel_drops),
             generator: Generator::new(&snapshot, inputs.generator),
             failures: snapshot.failures.iter().map(|failure| (failure.kind.name(), failure.count)).collect(),
@@ -327,7 +301,7 @@ impl RunReport {
     /// What the program exits with: 4 if a binding balance does not close, 1 if the goal was not
     /// reached or a strict run is doubtful, 0 otherwise.
     pub fn exit_code(&self) -> u8 {
-        if self.balances.0.iter().any(|(_, balance)| balance.binding && !balance.ok) {
+        if self.balances.entries().iter().any(|(_, balance)| balance.binding && !balance.ok) {
             4
         } else {
             u8::from(!self.verdict.passed)
@@ -467,57 +441,5 @@ impl Generator {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::report::{RunReport, SocketFigures, fixture};
-
-    #[test]
-    fn the_figures_are_those_of_the_run() {
-        let report = fixture::report();
-        assert_eq!(
-            (report.fleet.meters, report.fleet.registered_peak, report.fleet.registered_end),
-            (20, 20, 20)
-        );
-        assert_eq!(report.fleet.states.get("deregistered"), Some(&18));
-        assert_eq!(report.fleet.failed, 1);
-        assert_eq!(report.stages.get("onboarding").map(|stage| stage.count), Some(20));
-        assert_eq!(report.run.started_at, "2026-01-02T03:04:05.678Z");
-        assert_eq!(report.throughput.onboarded_peak, 20);
-        assert_eq!(report.throughput.onboarded_mean, 20.0);
-        assert_eq!(report.generator.lag_p99_us, report.generator.lag_receipt.p99_us);
-    }
-
-    #[test]
-    fn what_the_sockets_discard_is_noise_too() {
-        let totals = fixture::totals();
-        let mut inputs = fixture::inputs(&totals);
-        inputs.sockets = SocketFigures { truncated: 2, unknown_source: 3, unknown_slot: 4, ..inputs.sockets };
-        let noise = RunReport::new(inputs).noise;
-        assert_eq!((noise.get("truncated"), noise.get("unknown-source")), (Some(&2), Some(&7)));
-    }
-
-    #[test]
-    fn a_stage_without_values_claims_no_latency() {
-        let report = fixture::report();
-        let read = report.stages.get("bootstrap-read").expect("every stage is listed");
-        assert_eq!((read.count, read.p99_us, read.mean_us), (0, None, None));
-    }
-
-    #[test]
-    fn failures_name_endpoints() {
-        let report = fixture::report();
-        let kind = "registration-refused-5.03";
-        assert_eq!(report.failures.get(kind), Some(&3));
-        assert_eq!(report.failure_samples.get(kind).map(Vec::len), Some(2));
-        assert_eq!(report.failure_samples.get(kind).expect("sampled")[0], "urn:dev:os:meter-0000002");
-    }
-
-    #[test]
-    fn a_run_cut_short_before_anything_happened_still_makes_a_report() {
-        let totals = crate::metrics::Totals::new(2, 0);
-        let mut inputs = fixture::inputs(&totals);
-        inputs.run.complete = false;
-        let report = RunReport::new(inputs);
-        assert_eq!((report.throughput.sent_mean, report.throughput.onboarded_mean), (0.0, 0.0));
-        assert!(!report.run.complete);
-    }
-}
+#[path = "model_tests.rs"]
+mod tests;

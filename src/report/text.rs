@@ -1,6 +1,8 @@
 //! The summary a person reads at the end of a run: the verdict first, then what it rests on.
 
-use super::{Balance, RunReport, StageFigures};
+mod managed;
+
+use super::{Balance, Keyed, RunReport, ServerCounts, StageFigures};
 use crate::base::text::{count, counted, figure, memory, wrap};
 
 /// Width of the summary in columns.
@@ -32,10 +34,21 @@ pub fn summary(report: &RunReport, style: Style) -> String {
     verdict(&mut page, report);
     fleet(&mut page, report);
     latencies(&mut page, report);
+    managed::registration(&mut page, report);
+    managed::management(&mut page, report);
     failures(&mut page, report);
+    managed::servers(&mut page, &report.servers);
     traffic(&mut page, report);
     generator(&mut page, report);
     balances(&mut page, report);
+    page.text
+}
+
+/// What embedded servers did, as the block of the [`summary`] that is about them: empty if there is nothing
+/// to say but that everybody bootstrapped and registered.
+pub fn servers(servers: &Keyed<ServerCounts>, style: Style) -> String {
+    let mut page = Page { text: String::new(), style };
+    managed::servers(&mut page, servers);
     page.text
 }
 

@@ -23,6 +23,9 @@ Latency in ms
   bootstrap-write           20     2.153     2.289     2.323     2.323     2.323
   bootstrap-finish          20     1.153     1.289     1.323     1.323     1.323
 
+Management, as the meters saw it
+  notified     20 confirmable, 20 non-confirmable; 19 acknowledged, 1 in flight
+
 Failures
            3  registration-refused-5.03
               e.g. urn:dev:os:meter-0000002, urn:dev:os:meter-0000003
@@ -43,12 +46,90 @@ Generator
   memory       50.0 MiB
 
 Balances
-  all 13 close
+  all 19 close
   registrations: registrations of the EMS = 2.01s received by the meters + 1
     whose answer was lost
     urn:dev:os:meter-0000005
 ";
     assert_eq!(summary(&fixture::report(), Style::Plain), expected);
+}
+
+#[test]
+fn a_run_with_management_shows_what_it_costs_and_who_is_to_blame() {
+    let totals = fixture::managed_totals();
+    let text = summary(&RunReport::new(fixture::managed(&totals)), Style::Plain);
+    let expected = "
+A registration, on average
+                         count   answers      sent     bytes  received     bytes
+  bootstrap                 20       3.0       1.0      70.0       1.0      30.0
+  register                  20       1.1       1.2      84.0       1.1      34.5
+  interview                 20      12.9      13.0     1,300      13.1       460
+  together                          17.1      15.2     1,454      15.2       525
+  the interview, from the 2.01 to the last answer: mean 4.322 ms, p50 <= 8.192,
+    p99 <= 9.876, max 9.876
+  means over each leg's count, failed attempts included; the interview as the
+    EMS measured it, the rest as the meters did
+
+Management, as the meters saw it
+  answered     253 read, 4 write-replace, 4 execute, 19 observe; 5 of them with
+               an error
+  notified     20 confirmable, 20 non-confirmable; 19 acknowledged, 1 in flight
+  Sends        6 sent, 5 answered, 1 timed out
+
+Failures
+           3  registration-refused-5.03
+              e.g. urn:dev:os:meter-0000002, urn:dev:os:meter-0000003
+           1  registration-timeout
+              e.g. urn:dev:os:meter-0000005
+           1  deregistration-timeout
+              e.g. urn:dev:os:meter-0000007
+           1  send-timeout
+              e.g. urn:dev:os:meter-0000005
+
+Servers
+  misbehaviour the Bootstrap-Server was told to drop 1% of requests: 27 dropped;
+               to answer 2.5% of requests late: 3 late
+  EMS          1 moved
+  interviews   20 begun, 18 completed, 1 failed, 1 cut short; 261 questions, 255
+               answered well, 4 with an error
+  observations 19 begun, 2 ended by devices, 17 ended here; 36 notifications, 40
+               values, 1 overtaken, 1 lost
+  Sends        4 accepted, 8 values, 1 refused with 4.00
+  queue mode   2 held, 1 released
+  campaign 1   read /3/0/13: 12 devices, 8 not registered; 12 requests, 7
+               answered well, 1 timed out, 1 passed over, 1 4.04; mean 0.812 ms,
+               p50 <= 1.024, p99 <= 1.900, max 1.900
+  campaign 2   firmware 2.0: 4 devices; 13 requests, 13 answered well; mean
+               2.000 ms, p50 <= 2.048, p99 <= 7.000, max 7.000
+               4 updates begun, 4 downloaded, 3 succeeded, 1 with result 8; mean
+               1,500 ms, p50 <= 2,000, p99 <= 2,000, max 2,000
+  misbehaviour the EMS was told to answer 5% of requests twice: 2 answered twice
+";
+    let from = text.find("\nA registration").expect("the block is there");
+    let to = text.find("\nDatagrams").expect("the block is there");
+    assert_eq!(&text[from..to], expected);
+    assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+}
+
+#[test]
+fn overload_is_told_with_the_pace_that_made_it() {
+    let totals = fixture::totals();
+    let mut inputs = fixture::inputs(&totals);
+    let desk = &mut fixture::seen(&mut inputs, 1).desk;
+    desk.pace = Some("2 at a time, 5ms each, 100 may wait".to_owned());
+    let quiet = summary(&RunReport::new(inputs), Style::Plain);
+    assert!(!quiet.contains("Servers"), "{quiet}");
+    let mut inputs = fixture::inputs(&totals);
+    let desk = &mut fixture::seen(&mut inputs, 1).desk;
+    desk.pace = Some("2 at a time, 5ms each, 100 may wait".to_owned());
+    (desk.overloaded, desk.longest_queue) = (1_234, 100);
+    let text = summary(&RunReport::new(inputs), Style::Plain);
+    let told = "\
+Servers
+  pace         the EMS serves 2 at a time, 5ms each, 100 may wait: 1,234
+               answered with 5.03, 100 waiting at the most
+";
+    assert!(text.contains(told), "{text}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::protocol::server::{BootstrapCounters, EmsCounters, Traffic};
+use crate::protocol::server::{BootstrapCounters, EmsCounters, Pending, Traffic};
 use crate::transport::UdpCounters;
 
 /// What the Bootstrap-Server counted.
@@ -21,8 +21,10 @@ pub struct BootstrapCounts {
 pub struct EmsCounts {
     /// Registers accepted, by endpoint name; only when it has stopped.
     pub accepted: Vec<(String, u32)>,
-    /// What it did.
+    /// What they did; the campaigns of one after those of the other.
     pub counters: EmsCounters,
+    /// What is under way with their devices; only when they have stopped.
+    pub pending: Pending,
     /// Its datagrams.
     pub traffic: Traffic,
     /// What its sockets counted.

@@ -11,7 +11,9 @@ use super::counts::{BootstrapCounts, EmsCounts, ServerCounts};
 use super::worker::{self, Place, Published, Seat, Shared};
 use crate::base::{Clock, Seed};
 use crate::protocol::lwm2m::ServerUri;
-use crate::protocol::server::{BootstrapConfig, BootstrapServer, Ems, EmsConfig, Server};
+use crate::protocol::server::{
+    BootstrapConfig, BootstrapServer, Ems, EmsConfig, EmsCounters, Pending, Server,
+};
 use crate::transport::{Gate, OpenError, ServerBinding, ServerConfig, Waker, cores, pin_current_thread};
 
 /// Which servers to start, and how.
@@ -132,12 +134,18 @@ impl Embedded {
         });
         let mut sum = EmsCounts::default();
         for server in &self.ems {
+            let mut counters = EmsCounters::default();
             server.each(|published| {
-                sum.counters.add(&published.counts.counters);
+                counters.add(&published.counts.counters);
+                sum.pending.add(&published.counts.pending);
                 sum.traffic.add(&published.counts.traffic);
                 sum.udp.add(&published.udp);
                 kernel_drops += published.kernel_drops;
             });
+            // Workers share their campaigns; EMSs have their own.
+            let campaigns = std::mem::take(&mut counters.campaigns);
+            sum.counters.add(&counters);
+            sum.counters.campaigns.extend(campaigns);
         }
         let ems = (!self.ems.is_empty()).then_some(sum);
         let cpu = self.threads.iter().map(|thread| thread.shared.cpu.load(Ordering::Acquire)).sum();
@@ -190,6 +198,7 @@ fn count_ems(ems: &Ems, last: bool) -> EmsCounts {
         counters: ems.counters(),
         traffic: ems.traffic().clone(),
         accepted: if last { accepted() } else { Vec::new() },
+        pending: if last { ems.pending() } else { Pending::default() },
         ..EmsCounts::default()
     }
 }

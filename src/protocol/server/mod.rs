@@ -28,7 +28,7 @@ pub use counters::{BootstrapCounters, Traffic};
 pub use desk::DeskCounters;
 pub use ems::{
     Action, Ask, Campaign, CampaignCounters, Delivery, Ems, EmsConfig, EmsCounters, Firmware,
-    FirmwareCounters, Interview, InterviewCounters, ObservationCounters, Question, QueueCounters,
+    FirmwareCounters, Interview, InterviewCounters, ObservationCounters, Pending, Question, QueueCounters,
     SendCounters,
 };
 pub use latency::Latencies;

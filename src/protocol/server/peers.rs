@@ -122,6 +122,11 @@ impl<T: Default> Peers<T> {
         self.evicted.take()
     }
 
+    /// What the server knows of each peer.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().flatten().map(|peer| &peer.app)
+    }
+
     /// The peers whose timer has run out; their message layers have been told.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Vec<Slot> {
         let mut due = std::mem::take(&mut self.due);

@@ -109,6 +109,11 @@ impl Manners {
 pub struct Share(f64);
 
 impl Share {
+    /// From 0 to 1.
+    pub fn fraction(self) -> f64 {
+        self.0
+    }
+
     pub(super) fn hits(self, rng: &mut Rng) -> bool {
         // Good manners draw nothing: what else is drawn stays as it was.
         self.0 > 0.0 && rng.chance(self.0)

@@ -97,6 +97,54 @@ fn whatever_a_bad_link_does_every_interview_and_request_ends_and_is_counted() {
     });
 }
 
+#[test]
+fn at_any_moment_what_was_asked_has_an_end_or_is_under_way() {
+    for_seeds(0..10, |seed| {
+        let link = LinkFaults { loss: 0.2, ..LinkFaults::default() };
+        let setup = Setup { seed, meters: 20, link, ..Setup::default() };
+        let often = |action| Campaign { repeat: Some(Duration::from_secs(15)), ..campaign(action) };
+        let read = often(Action::Read(Path::resource(3, 0, 0)));
+        let trigger =
+            Campaign { repeat: Some(Duration::from_secs(90)), ..campaign(Action::BootstrapTrigger) };
+        let mut world = world(&setup, Interview::observe(), vec![read, trigger]);
+        let mut seen_pending = false;
+        for second in (5..900).step_by(13) {
+            world.run_to(Instant::from_secs(second));
+            seen_pending |= accounted_for(&world);
+        }
+        assert!(seen_pending, "something was under way at some moment, or this shows little");
+        world.shutdown();
+        world.run_to(Instant::from_secs(1_500));
+        accounted_for(&world);
+    });
+}
+
+/// Holds what the EMS asked against what became of it, and against what the meters answered; whether
+/// anything was under way.
+fn accounted_for(world: &World) -> bool {
+    let (counters, pending) = (counters(world), world.ems().map(Ems::pending).unwrap_or_default());
+    let interviews = &counters.interviews;
+    let ended = interviews.completed + interviews.failed + interviews.cut_short;
+    assert_eq!(interviews.begun, ended + pending.interviews);
+    let (mut due, mut over) = (0, pending.waiting + pending.sent_of_campaigns);
+    let (mut sent, mut answered) = (interviews.requests, interviews.ok + interviews.errors);
+    let mut lost = interviews.failed + counters.abandoned + pending.sent;
+    for campaign in &counters.campaigns {
+        let replies = campaign.ok + campaign.errors.values().sum::<u64>();
+        let unanswered = campaign.timed_out + campaign.broken;
+        due += campaign.requests;
+        over += replies + unanswered + campaign.cancelled + campaign.passed_over + campaign.overflowed;
+        sent += campaign.sent;
+        answered += replies;
+        lost += unanswered;
+    }
+    assert_eq!(due, over, "{counters:?} {pending:?}");
+    assert_eq!(sent, answered + lost, "{counters:?} {pending:?}");
+    let served = world.events().iter().filter(|(_, _, event)| matches!(event, Event::Served { .. })).count();
+    assert!((answered..=answered + lost).contains(&(served as u64)), "{served} served: {counters:?}");
+    pending.sent > 0
+}
+
 /// The same world, with meters that register in another way.
 fn world_of(setup: &Setup, policy: RegistrationPolicy, ems: EmsConfig) -> World {
     let nobody = Setup { meters: 0, ..setup.clone() };

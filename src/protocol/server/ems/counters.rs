@@ -48,6 +48,9 @@ pub struct EmsCounters {
     pub sends: SendCounters,
     /// Requests that waited for devices in queue mode.
     pub queue: QueueCounters,
+    /// Requests to devices given up after they were sent: with the registration, or because the device was at
+    /// another address.
+    pub abandoned: u64,
     /// Blocks of firmware packages that were asked for, by pulling devices.
     pub firmware_requests: u64,
     /// What the server did to requests on purpose, or for want of capacity.
@@ -138,6 +141,26 @@ pub struct QueueCounters {
     pub dropped: u64,
 }
 
+/// Requests to devices that have not ended yet, so that what was begun can be held against what ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// Interviews under way.
+    pub interviews: u64,
+    /// Requests sent, of interviews and campaigns.
+    pub sent: u64,
+    /// Of `sent`: those of campaigns.
+    pub sent_of_campaigns: u64,
+    /// Requests of campaigns that wait for their turn, or for the device to wake up.
+    pub waiting: u64,
+}
+
+impl Pending {
+    /// Adds another worker's.
+    pub fn add(&mut self, other: &Pending) {
+        add!(self, other: interviews, sent, sent_of_campaigns, waiting);
+    }
+}
+
 /// What one campaign came to. Every one of `requests` ends as one of `ok`, `errors`, `timed_out`, `broken`,
 /// `cancelled`, `passed_over` and `overflowed`, if the run leaves it the time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -200,7 +223,8 @@ impl EmsCounters {
     /// Adds another worker's counts.
     pub fn add(&mut self, other: &EmsCounters) {
         add!(self, other: registrations, replaced, updates, moved, relisted, deregistrations, expired, refused,
-            unknown_profile, unknown_location, bad_updates, registered, firmware_requests);
+            unknown_profile, unknown_location, bad_updates, registered, abandoned,
+            firmware_requests);
         self.interviews.add(&other.interviews);
         self.observations.add(&other.observations);
         self.sends.add(&other.sends);

@@ -12,7 +12,7 @@ use super::objects::ObjectList;
 use super::registry::{Place, Registration};
 use super::{Ems, firmware};
 use crate::base::Instant;
-use crate::protocol::coap::{Code, ContentFormat, Event, Handle, Message};
+use crate::protocol::coap::{Code, ContentFormat, Event, Failure, Handle, Message};
 use crate::protocol::content;
 use crate::protocol::lwm2m::{Entry, Path, Value, Version};
 use crate::protocol::server::peers::Slot;
@@ -144,6 +144,7 @@ impl Ems {
                 match job {
                     Job::Question(_) => self.question_failed(slot),
                     Job::Campaign(number, task) => {
+                        self.counters.abandoned += u64::from(why == Failure::Abandoned);
                         self.counters.campaigns[usize::from(number)].failed(why);
                         self.task_failed(slot, number, task);
                     }
@@ -239,6 +240,7 @@ impl Ems {
         self.counters.observations.dropped += work.observed.len() as u64;
         self.counters.interviews.cut_short += u64::from(work.interview.is_some());
         self.counters.queue.dropped += work.held as u64;
+        self.counters.abandoned += u64::from(work.current.is_some());
         for job in work.current.map(|(_, job)| job).into_iter().chain(work.jobs) {
             let Job::Campaign(number, task) = job else { continue };
             self.counters.campaigns[usize::from(number)].cancelled += 1;

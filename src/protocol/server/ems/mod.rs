@@ -53,8 +53,8 @@ use crate::protocol::content::link;
 pub use self::campaign::{Action, Campaign, Delivery, Firmware};
 pub use self::config::{Ask, EmsConfig, Interview, Question};
 pub use self::counters::{
-    CampaignCounters, EmsCounters, FirmwareCounters, InterviewCounters, ObservationCounters, QueueCounters,
-    SendCounters,
+    CampaignCounters, EmsCounters, FirmwareCounters, InterviewCounters, ObservationCounters, Pending,
+    QueueCounters, SendCounters,
 };
 
 /// How many registrations a look-up lists at the most.
@@ -111,6 +111,20 @@ impl Ems {
             desk: self.desk.counters.clone(),
             ..self.counters.clone()
         }
+    }
+
+    /// What is under way with all its devices, counted by looking at each of them.
+    pub fn pending(&self) -> Pending {
+        let mut pending = Pending::default();
+        for work in self.peers.iter().filter_map(|device| device.work.as_deref()) {
+            let of_campaign = |job: &&device::Job| matches!(job, device::Job::Campaign(..));
+            let current = work.current.as_ref().map(|(_, job)| job);
+            pending.interviews += u64::from(work.interview.is_some());
+            pending.sent += u64::from(current.is_some());
+            pending.sent_of_campaigns += current.iter().filter(|job| of_campaign(job)).count() as u64;
+            pending.waiting += work.jobs.iter().filter(of_campaign).count() as u64;
+        }
+        pending
     }
 
     /// Registers accepted, by endpoint name, in the order of their first Register.
