@@ -28,13 +28,6 @@ pub(super) struct Peer<T> {
     pub app: T,
 }
 
-impl<T> Peer<T> {
-    /// Which of the server's addresses it speaks to.
-    pub(super) fn local(&self) -> IpAddr {
-        self.local
-    }
-}
-
 /// A table of peers, with one timer each.
 pub(super) struct Peers<T> {
     params: Arc<Params>,
@@ -52,7 +45,7 @@ pub(super) struct Peers<T> {
     clock_hand: usize,
     /// What the server knew of the peer that was evicted last.
     evicted: Option<T>,
-    /// How what is sent to the peer at hand leaves.
+    /// How answers to the peer at hand leave.
     leave: Leave,
     pub traffic: Traffic,
 }
@@ -146,7 +139,8 @@ impl<T: Default> Peers<T> {
             let peer = self.slots.get_mut(slot as usize)?.as_deref_mut()?;
             match peer.exchange.poll_output()? {
                 coap::Output::Send(bytes) => {
-                    let Leave { twice, other_port } = self.leave;
+                    let Leave { twice, other_port } =
+                        if is_answer(&bytes) { self.leave } else { Leave::default() };
                     let length = bytes.len() as u64;
                     let transmit = Transmit { to: peer.address, from: peer.local, other_port, bytes };
                     if twice {
@@ -165,7 +159,8 @@ impl<T: Default> Peers<T> {
         }
     }
 
-    /// Until the next [`Peers::settle`], what is sent leaves like this.
+    /// Until the next [`Peers::settle`], answers leave like this. What the server asks of its own accord has
+    /// no part in it, though it may follow an answer closely.
     pub(super) fn let_leave(&mut self, leave: Leave) {
         self.leave = leave;
     }
@@ -269,6 +264,11 @@ fn is_request(datagram: &[u8], limit: usize) -> bool {
     Message::decode_within(datagram, limit).is_ok_and(|message| {
         matches!(message.kind(), Type::Con | Type::Non) && (1..32).contains(&message.code().0)
     })
+}
+
+/// Whether a datagram of ours answers something: its code is of class 2 or above (RFC 7252 §3).
+fn is_answer(datagram: &[u8]) -> bool {
+    datagram.get(1).is_some_and(|code| code >> 5 >= 2)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ const KEPT: usize = 1_024;
 pub(super) struct Payloads {
     /// By plan (the address of one that the directory keeps), index of the command, format and the instance
     /// of the device's Bootstrap-Server Account.
-    made: FxHashMap<(usize, u8, u16, u16), Vec<u8>>,
+    made: FxHashMap<(usize, u32, u16, u16), Vec<u8>>,
 }
 
 impl Payloads {

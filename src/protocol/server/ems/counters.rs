@@ -56,8 +56,9 @@ pub struct EmsCounters {
     pub campaigns: Vec<CampaignCounters>,
 }
 
-/// What interviews came to. One begins with the first question after a 2.01, or after an Update that
-/// lists new objects; all that began end as `completed`, `failed` or `cut_short`.
+/// What interviews came to. One begins with the first question after a 2.01, after an Update that lists new
+/// objects, or after one from another address, where observations begin again; all that began end as
+/// `completed`, `failed` or `cut_short`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InterviewCounters {
     /// Interviews begun.

@@ -43,7 +43,7 @@ use self::device::Device;
 use self::firmware::Updates;
 use self::objects::{ObjectList, ObjectLists};
 use self::registry::{Place, Registry};
-use super::desk::{Admission, Desk, Job, Leave};
+use super::desk::{Admission, Desk, Job};
 use super::peers::{Peers, Slot};
 use super::{Server, Traffic, Transmit};
 use crate::base::{Instant, Seed};
@@ -138,8 +138,6 @@ impl Ems {
                 self.counters.interviews.sent += self.peers.traffic.sent - sent;
                 self.counters.interviews.sent_bytes += self.peers.traffic.sent_bytes - bytes;
             }
-            // The manners of an answer are not those of requests.
-            self.peers.let_leave(Leave::default());
             if !self.advance(slot, now) {
                 break;
             }
