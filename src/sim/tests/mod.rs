@@ -6,12 +6,14 @@
 mod bad_luck;
 mod bootstrapping;
 mod capture;
+mod desk;
 mod dry_run;
 mod ems;
 mod hostile;
 mod onboarding;
 mod player;
 mod registration;
+mod telling;
 mod ways;
 
 use std::net::SocketAddr;
