@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::desk::{Admission, Desk, Job};
+use super::desk::{Desk, Job};
 use super::peers::{Peers, Slot};
 use super::service::Service;
 use super::{BootstrapCounters, Server, Traffic, Transmit, earliest};
@@ -132,26 +132,17 @@ impl BootstrapServer {
     }
 
     fn requested(&mut self, slot: Slot, received: Received, now: Instant) {
-        let Some(peer) = self.peers.get(slot) else { return };
-        match self.desk.admit(slot, peer.address, received, now) {
-            Admission::Serve(job) => self.serve(job, now),
-            Admission::Refuse(received, answer) => peer.exchange.respond(received, answer, now),
-            Admission::Ignore(received) => peer.exchange.ignore(received),
-            Admission::Reset(received) => peer.exchange.reset(received),
-            Admission::Later => {}
+        if let Some(job) = self.desk.take(&mut self.peers, slot, received, now) {
+            self.serve(job, now);
         }
     }
 
     /// Serves what has waited its time.
     fn serve_due(&mut self, now: Instant) {
-        while let Some(job) = self.desk.poll_due(now) {
+        while let Some(job) = self.desk.poll_due(&mut self.peers, now) {
             let slot = job.slot;
-            if self.peers.get(slot).is_some_and(|peer| peer.address == job.peer) {
-                self.serve(job, now);
-                self.drain(slot, now);
-            } else {
-                self.desk.orphaned();
-            }
+            self.serve(job, now);
+            self.drain(slot, now);
         }
     }
 

@@ -10,7 +10,7 @@ use super::*;
 use crate::protocol::coap::Exchange;
 use crate::protocol::content;
 use crate::protocol::lwm2m::{Entry, Path, Value};
-use crate::protocol::server::{EndpointPattern, Manners, Share};
+use crate::protocol::server::{EndpointPattern, Manners, Share, behind};
 
 const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -282,6 +282,7 @@ fn a_server_with_initiative_begins_again_at_its_rate() {
         device.bootstrap(&mut server, &["ep=a"], Instant::ZERO);
         device.asked.clear();
     }
+    assert_eq!(behind(1, f64::MIN_POSITIVE), Duration::MAX, "a rate of next to nothing");
     let mut begun = Vec::new();
     while server.counters().initiated < 3 {
         let now = server.poll_timeout().expect("there is more to begin");
@@ -412,4 +413,16 @@ fn a_misplaced_or_doubled_answer_takes_no_command_with_it() {
             knock(&mut server, 1, "a", 1, Instant::ZERO).iter().map(|transmit| transmit.other_port).collect();
         assert_eq!(sent, if twice { vec![false, false, false] } else { vec![true, false] });
     }
+}
+
+#[test]
+fn accounts_without_a_place_of_their_own_keep_off_those_that_have_one() {
+    let placed = |ssid, instance| Account { instance, ..account(ssid) };
+    let accounts = vec![placed(1, None), placed(2, Some(1)), placed(3, None), placed(4, Some(0))];
+    let mut server = server(Plan { accounts, ..Plan::new(account(1)) });
+    let mut device = Device::new(1);
+    device.bootstrap(&mut server, &["ep=a"], Instant::ZERO);
+    let written: Vec<&str> = device.asked.iter().filter_map(|asked| asked.strip_prefix("write ")).collect();
+    // /0/0 is the device's own account.
+    assert_eq!(written, ["/0/2", "/0/1", "/0/3", "/0/4", "/1/2", "/1/1", "/1/3", "/1/0"]);
 }

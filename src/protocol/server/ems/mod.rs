@@ -43,7 +43,7 @@ use self::device::Device;
 use self::firmware::Updates;
 use self::objects::{ObjectList, ObjectLists};
 use self::registry::{Place, Registry};
-use super::desk::{Admission, Desk, Job};
+use super::desk::{Desk, Job};
 use super::peers::{Peers, Slot};
 use super::{Server, Traffic, Transmit};
 use crate::base::{Instant, Seed};
@@ -148,26 +148,17 @@ impl Ems {
     }
 
     fn requested(&mut self, slot: Slot, received: Received, now: Instant) {
-        let Some(peer) = self.peers.get(slot) else { return };
-        match self.desk.admit(slot, peer.address, received, now) {
-            Admission::Serve(job) => self.serve(job, now),
-            Admission::Refuse(received, answer) => peer.exchange.respond(received, answer, now),
-            Admission::Ignore(received) => peer.exchange.ignore(received),
-            Admission::Reset(received) => peer.exchange.reset(received),
-            Admission::Later => {}
+        if let Some(job) = self.desk.take(&mut self.peers, slot, received, now) {
+            self.serve(job, now);
         }
     }
 
     /// Serves what has waited its time.
     fn serve_due(&mut self, now: Instant) {
-        while let Some(job) = self.desk.poll_due(now) {
+        while let Some(job) = self.desk.poll_due(&mut self.peers, now) {
             let slot = job.slot;
-            if self.peers.get(slot).is_some_and(|peer| peer.address == job.peer) {
-                self.serve(job, now);
-                self.drain(slot, now);
-            } else {
-                self.desk.orphaned();
-            }
+            self.serve(job, now);
+            self.drain(slot, now);
         }
     }
 

@@ -76,7 +76,7 @@ impl Ems {
         if let (Some(profile), true) = (profile, request.payload().is_empty()) {
             return self.profiles.get(profile).cloned().ok_or(CONFLICT);
         }
-        let objects = self.lists.get(request.payload()).map_err(|_| Code::BAD_REQUEST)?;
+        let objects = self.lists.get(request.payload())?;
         let has_room =
             |profile: &&str| self.profiles.len() < MAX_PROFILES || self.profiles.contains_key::<str>(profile);
         if let Some(profile) = profile.filter(|_| self.config.profile_ids).filter(has_room) {
@@ -122,7 +122,7 @@ impl Ems {
             [] => None,
             payload => {
                 check_format(request)?;
-                Some(self.lists.get(payload).map_err(|_| Code::BAD_REQUEST)?)
+                Some(self.lists.get(payload)?)
             }
         };
         let (Some(registration), Some(peer)) = (self.registry.get_mut(place), self.peers.get(slot)) else {
