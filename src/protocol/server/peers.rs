@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::desk::Leave;
-use super::{Traffic, Transmit, earliest};
+use super::{Traffic, Transmit};
 use crate::base::{Instant, Seed, Wheel};
 use crate::protocol::coap::{self, Exchange, Message, Params, Type};
 
@@ -21,10 +21,8 @@ pub(super) struct Peer<T> {
     pub exchange: Exchange,
     /// Whether it stays though nothing is heard of it: notifications may come, or requests wait for it.
     pub kept: bool,
-    /// When the server itself wants to look at it again.
-    pub deadline: Option<Instant>,
-    /// When what is under way with it is to be over.
-    pub session_end: Option<Instant>,
+    /// When the server itself wants to look at it again; [`Instant::FAR`] for never.
+    pub deadline: Instant,
     pub app: T,
 }
 
@@ -174,18 +172,13 @@ impl<T: Default> Peers<T> {
         let peer = self.get(slot)?;
         let forget = peer.exchange.last_activity() + lifetime;
         let idle = peer.exchange.is_idle();
-        let deadline = earliest(peer.exchange.poll_timeout().map(|(at, _)| at), peer.deadline);
+        let deadline = peer.exchange.poll_timeout().map_or(peer.deadline, |(at, _)| at.min(peer.deadline));
         let kept = peer.kept;
         if idle && !kept && forget <= now {
             return self.remove(slot);
         }
-        let at = match deadline {
-            Some(at) if idle && !kept => at.min(forget),
-            Some(at) => at,
-            None if kept => Instant::FAR,
-            None => forget,
-        };
-        self.wheel.arm(slot, at);
+        let stays = kept || !idle && deadline < Instant::FAR;
+        self.wheel.arm(slot, if stays { deadline } else { deadline.min(forget) });
         None
     }
 
@@ -208,15 +201,7 @@ impl<T: Default> Peers<T> {
         let rng = self.seed.child("peer", self.seen).rng();
         self.seen += 1;
         let exchange = Exchange::new(self.params.clone(), rng);
-        let peer = Peer {
-            address,
-            local,
-            exchange,
-            kept: false,
-            deadline: None,
-            session_end: None,
-            app: T::default(),
-        };
+        let peer = Peer { address, local, exchange, kept: false, deadline: Instant::FAR, app: T::default() };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             // A table of more than 2^32 peers does not fit the memory of any machine.

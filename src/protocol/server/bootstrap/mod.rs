@@ -165,7 +165,7 @@ impl BootstrapServer {
     /// What has outlasted the server's patience.
     fn give_up(&mut self, slot: Slot, now: Instant) {
         let Some(peer) = self.peers.get(slot) else { return };
-        if peer.deadline.is_some_and(|deadline| deadline <= now) {
+        if peer.deadline <= now {
             self.counters.timed_out += 1;
             peer.exchange.abandon_all();
             self.failed(slot);

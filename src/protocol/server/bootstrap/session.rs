@@ -27,18 +27,34 @@ pub(super) struct Session {
     /// The instance of /0 that is the device's Bootstrap-Server Account. Without an intelligible answer to a
     /// Discover, /0/0 is taken to be it, as factories have it.
     pub own_instance: u16,
+    /// When it is to be over.
+    until: Instant,
 }
 
 impl Default for Session {
     fn default() -> Self {
         let endpoint = Box::default();
-        Session { endpoint, plan: None, format: ContentFormat::TLV, index: 0, own_instance: 0 }
+        Session {
+            endpoint,
+            plan: None,
+            format: ContentFormat::TLV,
+            index: 0,
+            own_instance: 0,
+            until: Instant::FAR,
+        }
     }
 }
 
 impl Session {
     pub(super) fn new(endpoint: &str, plan: Arc<Plan>, format: ContentFormat) -> Self {
-        Session { endpoint: endpoint.into(), plan: Some(plan), format, index: 0, own_instance: 0 }
+        Session {
+            endpoint: endpoint.into(),
+            plan: Some(plan),
+            format,
+            index: 0,
+            own_instance: 0,
+            until: Instant::FAR,
+        }
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -109,8 +125,8 @@ impl BootstrapServer {
         let patience = self.config.patience;
         let Some(peer) = self.peers.get(slot) else { return };
         peer.app = session;
-        peer.deadline = patience.session.map(|patience| now + patience);
-        peer.session_end = peer.deadline;
+        peer.app.until = patience.session.map_or(Instant::FAR, |patience| now + patience);
+        peer.deadline = peer.app.until;
         self.running.insert(key, slot);
     }
 
@@ -156,8 +172,8 @@ impl BootstrapServer {
         let patience = self.config.patience.command;
         if let Some(peer) = self.peers.get(slot) {
             peer.exchange.request(request, now);
-            let command_end = patience.map(|patience| now + patience);
-            peer.deadline = crate::protocol::server::earliest(peer.session_end, command_end);
+            let until = peer.app.until;
+            peer.deadline = patience.map_or(until, |patience| until.min(now + patience));
         }
     }
 
@@ -213,8 +229,7 @@ impl BootstrapServer {
     fn end(&mut self, slot: Slot) {
         if let Some(peer) = self.peers.get(slot) {
             let session = std::mem::take(&mut peer.app);
-            peer.deadline = None;
-            peer.session_end = None;
+            peer.deadline = Instant::FAR;
             let key = session.key();
             if self.running.get(&key) == Some(&slot) {
                 self.running.remove(&key);

@@ -48,7 +48,8 @@ pub struct EmsCounters {
     pub sends: SendCounters,
     /// Requests that waited for devices in queue mode.
     pub queue: QueueCounters,
-    /// Blocks of firmware packages that were asked for, by pulling devices.
+    /// Firmware packages that pulling devices asked for. Blocks beyond the first are the message layer's, and
+    /// count only where it has forgotten the package meanwhile.
     pub firmware_requests: u64,
     /// What the server did to requests on purpose, or for want of capacity.
     pub desk: DeskCounters,

@@ -11,7 +11,7 @@
 //! nothing is and nothing has been heard for a while.
 //!
 //! A registration takes 80 bytes beside the device's name, and lists of objects are kept once for all who
-//! have the same. A peer takes 296 bytes and, as long as something was heard of it lately, what its message
+//! have the same. A peer takes 272 bytes and, as long as something was heard of it lately, what its message
 //! layer remembers. A peer that is observed stays, since a notification that is not recognised would be
 //! reset: with 15 objects observed a device came to 1.8 kB resident in all, and without to 1.1 kB (40,000
 //! devices, just registered).
