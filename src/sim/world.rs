@@ -371,6 +371,7 @@ impl World {
         }
         let wanted = server.poll_timeout().map(|at| at.max(self.now));
         for transmit in sent {
+            let from = SocketAddr::new(from.ip(), from.port() + u16::from(transmit.other_port));
             if let Some(meter) = meter_at(transmit.to).filter(|&meter| (meter as usize) < self.meters.len()) {
                 self.keep(&transmit.bytes);
                 for at in self.pass(Direction::ToMeter) {

@@ -46,7 +46,8 @@ impl Traffic {
     }
 }
 
-/// What a Bootstrap-Server did.
+/// What a Bootstrap-Server did. Every sequence begun, `requests` and `initiated`, ends as one of `finished`,
+/// `failed`, `restarted` and `unfinished`, if the run leaves it the time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BootstrapCounters {
     /// Bootstrap-Requests taken up.
@@ -67,7 +68,8 @@ pub struct BootstrapCounters {
     pub deletes: u64,
     /// Writes answered.
     pub writes: u64,
-    /// Commands answered with an error; the sequence goes on after it.
+    /// Commands answered with an error; the sequence goes on after it. A Finish among them if the plan has
+    /// something behind it.
     pub command_errors: u64,
     /// Sequences that ended with a Finish answered by 2.04.
     pub finished: u64,
@@ -77,8 +79,13 @@ pub struct BootstrapCounters {
     pub timed_out: u64,
     /// Of `failed`: what was to be written cannot be said in the format of writes.
     pub unencodable: u64,
-    /// Sequences cut short by a new Bootstrap-Request of the same device.
+    /// Sequences cut short by a new one of the same device, by address or by name.
     pub restarted: u64,
+    /// Sequences that came to the end of their plan without a Finish.
+    pub unfinished: u64,
+    /// Devices bootstrapped that the server will not begin with of its own accord: there are more than it
+    /// remembers.
+    pub left_alone: u64,
     /// What its pace and its manners did to requests.
     pub desk: DeskCounters,
 }
@@ -101,6 +108,8 @@ impl BootstrapCounters {
         self.finished += other.finished;
         self.failed += other.failed;
         self.restarted += other.restarted;
+        self.unfinished += other.unfinished;
+        self.left_alone += other.left_alone;
         self.desk.add(&other.desk);
     }
 }

@@ -15,14 +15,13 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::peers::Slot;
+use super::peers::{Peers, Slot};
 use super::service::{Manners, Pace, Service};
 use crate::base::{Instant, Rng, Seed};
 use crate::protocol::coap::{Code, Message, Received};
 
 /// What becomes of a request at the desk.
-#[derive(Debug)]
-pub(super) enum Admission {
+enum Admission {
     /// It is to be served now.
     Serve(Job),
     /// It is to be answered with this, without being looked at.
@@ -136,18 +135,29 @@ impl Desk {
         }
     }
 
-    /// Takes a request.
-    pub(super) fn admit(
+    /// Takes a peer's request; it comes back if it is to be served now.
+    pub(super) fn take<T: Default>(
         &mut self,
+        peers: &mut Peers<T>,
         slot: Slot,
-        peer: SocketAddr,
         received: Received,
         now: Instant,
-    ) -> Admission {
-        let leave = Leave::default();
+    ) -> Option<Job> {
+        let peer = peers.get(slot)?;
         if self.open {
-            return Admission::Serve(Job { slot, peer, received, leave });
+            return Some(Job { slot, peer: peer.address, received, leave: Leave::default() });
         }
+        match self.admit(slot, peer.address, received, now) {
+            Admission::Serve(job) => return Some(job),
+            Admission::Refuse(received, answer) => peer.exchange.respond(received, answer, now),
+            Admission::Ignore(received) => peer.exchange.ignore(received),
+            Admission::Reset(received) => peer.exchange.reset(received),
+            Admission::Later => {}
+        }
+        None
+    }
+
+    fn admit(&mut self, slot: Slot, peer: SocketAddr, received: Received, now: Instant) -> Admission {
         if self.manners.drop.hits(&mut self.rng) {
             self.counters.dropped += 1;
             return Admission::Ignore(received);
@@ -169,8 +179,18 @@ impl Desk {
         self.queue(Job { slot, peer, received, leave }, now)
     }
 
-    /// The next request whose time has come.
-    pub(super) fn poll_due(&mut self, now: Instant) -> Option<Job> {
+    /// The next request whose time has come and whose device is still there.
+    pub(super) fn poll_due<T: Default>(&mut self, peers: &mut Peers<T>, now: Instant) -> Option<Job> {
+        loop {
+            let job = self.next_due(now)?;
+            if peers.get(job.slot).is_some_and(|peer| peer.address == job.peer) {
+                return Some(job);
+            }
+            self.counters.orphaned += 1;
+        }
+    }
+
+    fn next_due(&mut self, now: Instant) -> Option<Job> {
         loop {
             let next = self.busy.peek()?;
             if next.0.until > now {
@@ -195,11 +215,6 @@ impl Desk {
     /// When [`Desk::poll_due`] next has something.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.busy.peek().map(|Reverse(next)| next.until)
-    }
-
-    /// A request that waited has lost its device.
-    pub(super) fn orphaned(&mut self) {
-        self.counters.orphaned += 1;
     }
 
     fn queue(&mut self, job: Job, now: Instant) -> Admission {

@@ -17,6 +17,7 @@ mod peers;
 mod service;
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use crate::base::Instant;
 
@@ -63,6 +64,12 @@ pub trait Server {
     fn poll_timeout(&self) -> Option<Instant>;
     /// Datagrams and what was found wrong with them.
     fn traffic(&self) -> &Traffic;
+}
+
+/// How long after the first of events at so many a second the one with this number (from 0) comes; as long as
+/// can be where the rate is next to nothing.
+fn behind(number: u64, per_second: f64) -> Duration {
+    Duration::try_from_secs_f64(number as f64 / per_second).unwrap_or(Duration::MAX)
 }
 
 /// The earlier of two instants, where there are any.

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A pattern such as `urn:dev:os:meter-*`: `*` stands for any characters or none, `?` for one.
+/// A pattern such as `urn:dev:os:meter-*`: `*` stands for any characters or none, `?` for one (of those
+/// outside ASCII, which are several bytes, for one byte).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointPattern(Box<str>);
 

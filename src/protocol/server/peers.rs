@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::desk::Leave;
-use super::{Traffic, Transmit, earliest};
+use super::{Traffic, Transmit};
 use crate::base::{Instant, Seed, Wheel};
 use crate::protocol::coap::{self, Exchange, Message, Params, Type};
 
@@ -21,18 +21,9 @@ pub(super) struct Peer<T> {
     pub exchange: Exchange,
     /// Whether it stays though nothing is heard of it: notifications may come, or requests wait for it.
     pub kept: bool,
-    /// When the server itself wants to look at it again.
-    pub deadline: Option<Instant>,
-    /// When what is under way with it is to be over.
-    pub session_end: Option<Instant>,
+    /// When the server itself wants to look at it again; [`Instant::FAR`] for never.
+    pub deadline: Instant,
     pub app: T,
-}
-
-impl<T> Peer<T> {
-    /// Which of the server's addresses it speaks to.
-    pub(super) fn local(&self) -> IpAddr {
-        self.local
-    }
 }
 
 /// A table of peers, with one timer each.
@@ -52,7 +43,7 @@ pub(super) struct Peers<T> {
     clock_hand: usize,
     /// What the server knew of the peer that was evicted last.
     evicted: Option<T>,
-    /// How what is sent to the peer at hand leaves.
+    /// How answers to the peer at hand leave.
     leave: Leave,
     pub traffic: Traffic,
 }
@@ -151,7 +142,8 @@ impl<T: Default> Peers<T> {
             let peer = self.slots.get_mut(slot as usize)?.as_deref_mut()?;
             match peer.exchange.poll_output()? {
                 coap::Output::Send(bytes) => {
-                    let Leave { twice, other_port } = self.leave;
+                    let Leave { twice, other_port } =
+                        if is_answer(&bytes) { self.leave } else { Leave::default() };
                     let length = bytes.len() as u64;
                     let transmit = Transmit { to: peer.address, from: peer.local, other_port, bytes };
                     if twice {
@@ -170,7 +162,8 @@ impl<T: Default> Peers<T> {
         }
     }
 
-    /// Until the next [`Peers::settle`], what is sent leaves like this.
+    /// Until the next [`Peers::settle`], answers leave like this. What the server asks of its own accord has
+    /// no part in it, though it may follow an answer closely.
     pub(super) fn let_leave(&mut self, leave: Leave) {
         self.leave = leave;
     }
@@ -184,18 +177,13 @@ impl<T: Default> Peers<T> {
         let peer = self.get(slot)?;
         let forget = peer.exchange.last_activity() + lifetime;
         let idle = peer.exchange.is_idle();
-        let deadline = earliest(peer.exchange.poll_timeout().map(|(at, _)| at), peer.deadline);
+        let deadline = peer.exchange.poll_timeout().map_or(peer.deadline, |(at, _)| at.min(peer.deadline));
         let kept = peer.kept;
         if idle && !kept && forget <= now {
             return self.remove(slot);
         }
-        let at = match deadline {
-            Some(at) if idle && !kept => at.min(forget),
-            Some(at) => at,
-            None if kept => Instant::FAR,
-            None => forget,
-        };
-        self.wheel.arm(slot, at);
+        let stays = kept || !idle && deadline < Instant::FAR;
+        self.wheel.arm(slot, if stays { deadline } else { deadline.min(forget) });
         None
     }
 
@@ -218,15 +206,7 @@ impl<T: Default> Peers<T> {
         let rng = self.seed.child("peer", self.seen).rng();
         self.seen += 1;
         let exchange = Exchange::new(self.params.clone(), rng);
-        let peer = Peer {
-            address,
-            local,
-            exchange,
-            kept: false,
-            deadline: None,
-            session_end: None,
-            app: T::default(),
-        };
+        let peer = Peer { address, local, exchange, kept: false, deadline: Instant::FAR, app: T::default() };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             // A table of more than 2^32 peers does not fit the memory of any machine.
@@ -274,6 +254,11 @@ fn is_request(datagram: &[u8], limit: usize) -> bool {
     Message::decode_within(datagram, limit).is_ok_and(|message| {
         matches!(message.kind(), Type::Con | Type::Non) && (1..32).contains(&message.code().0)
     })
+}
+
+/// Whether a datagram of ours answers something: its code is of class 2 or above (RFC 7252 §3).
+fn is_answer(datagram: &[u8]) -> bool {
+    datagram.get(1).is_some_and(|code| code >> 5 >= 2)
 }
 
 #[cfg(test)]

@@ -17,7 +17,8 @@ pub struct Service {
     pub manners: Manners,
 }
 
-/// How fast a server works: so many requests at a time, each for some time, the rest in a queue.
+/// How fast a server works: so many requests at a time, each for some time, the rest in a queue. A server
+/// that runs on several threads works at this pace on each of them, for its part of the devices.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pace {
     /// Requests worked on at the same time; at least 1.
@@ -48,7 +49,10 @@ impl ServiceTime {
             ServiceTime::Fixed(time) => time,
             ServiceTime::Uniform(least, most) => least + most.saturating_sub(least).mul_f64(rng.unit()),
             // The inverse of the distribution function; 1 - unit is never zero.
-            ServiceTime::Exponential(mean) => mean.mul_f64(-(1.0 - rng.unit()).ln()),
+            ServiceTime::Exponential(mean) => {
+                let factor = -(1.0 - rng.unit()).ln();
+                Duration::try_from_secs_f64(mean.as_secs_f64() * factor).unwrap_or(Duration::MAX)
+            }
         }
     }
 
@@ -56,7 +60,7 @@ impl ServiceTime {
     pub fn mean(self) -> Duration {
         match self {
             ServiceTime::Fixed(time) | ServiceTime::Exponential(time) => time,
-            ServiceTime::Uniform(least, most) => (least + most) / 2,
+            ServiceTime::Uniform(least, most) => least.saturating_add(most) / 2,
         }
     }
 }
@@ -193,10 +197,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn times_without_end_can_be_drawn() {
+        let mut rng = Seed(1).rng();
+        for time in [
+            ServiceTime::Fixed(Duration::MAX),
+            ServiceTime::Uniform(Duration::ZERO, Duration::MAX),
+            ServiceTime::Exponential(Duration::MAX),
+        ] {
+            assert!((0..100).any(|_| time.draw(&mut rng) > time.mean() / 2));
+        }
+    }
+
     proptest! {
         #[test]
         fn any_text_is_a_time_or_an_error(text in ".{0,24}") {
             if let Ok(time) = text.parse::<ServiceTime>() {
+                let _ = (time.mean(), time.draw(&mut Seed(1).rng()));
                 prop_assert_eq!(time.to_string().parse(), Ok(time));
             }
         }

@@ -11,12 +11,12 @@ fn world(setup: &Setup, interview: Interview, campaigns: Vec<Campaign>) -> World
     world
 }
 
-fn campaign(action: Action) -> Campaign {
+pub(super) fn campaign(action: Action) -> Campaign {
     let rate = "10/s".parse().unwrap();
     Campaign { action, start: Duration::from_secs(20), rate, share: None, repeat: None }
 }
 
-fn counters(world: &World) -> crate::protocol::server::EmsCounters {
+pub(super) fn counters(world: &World) -> crate::protocol::server::EmsCounters {
     world.ems().map(Ems::counters).unwrap_or_default()
 }
 

@@ -7,6 +7,7 @@ mod bad_luck;
 mod bootstrapping;
 mod capture;
 mod chaos;
+mod desk;
 mod devices;
 mod dry_run;
 mod ems;
@@ -15,6 +16,7 @@ mod oma;
 mod onboarding;
 mod player;
 mod registration;
+mod telling;
 mod ways;
 
 use std::net::SocketAddr;

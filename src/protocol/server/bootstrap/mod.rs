@@ -7,28 +7,33 @@
 //! ```
 //!
 //! Which commands, in which form, and what they write is the [`Plan`] its [`Directory`] has for the device;
-//! a device it has none for is refused. A command answered with an error does not end the sequence (Finish
-//! does), a command never answered does; a new Bootstrap-Request of the same device starts over.
+//! a device it has none for is refused. A command answered with an error does not end the sequence, a command
+//! never answered does. A Finish that is taken ends it too, and one that is refused if there is nothing behind
+//! it to put things right. A new Bootstrap-Request of the same device, by address or by name, starts over.
 
 mod account;
+mod initiative;
 mod payload;
 mod plan;
 mod session;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::desk::{Admission, Desk, Job};
+use rustc_hash::FxHashMap;
+
+use super::desk::{Desk, Job};
 use super::peers::{Peers, Slot};
 use super::service::Service;
 use super::{BootstrapCounters, Server, Traffic, Transmit, earliest};
-use crate::base::{Instant, Rate, Seed};
+use crate::base::{Instant, Seed};
 use crate::protocol::coap::{self, Code, ContentFormat, Message, Params, Received};
+use initiative::{Candidate, Candidates};
 use payload::Payloads;
 use session::Session;
 
 pub use account::{Account, RetryTerms};
+pub use initiative::Initiative;
 pub use plan::{Directory, PackAnswer, Patience, Plan, Step, WriteLevel};
 
 /// How a Bootstrap-Server goes about it.
@@ -48,16 +53,6 @@ pub struct BootstrapConfig {
     pub service: Service,
     /// Devices remembered at a time; of more, some that are silent are forgotten.
     pub max_peers: usize,
-}
-
-/// Bootstraps a Bootstrap-Server begins without having been asked, as LwM2M 1.0 allows: it just starts to
-/// write to devices it has bootstrapped before.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Initiative {
-    /// How long after the first device was bootstrapped.
-    pub after: Duration,
-    /// So many a second, each device once, in the order of their first bootstrap.
-    pub rate: Rate,
 }
 
 impl BootstrapConfig {
@@ -82,12 +77,10 @@ pub struct BootstrapServer {
     desk: Desk,
     counters: BootstrapCounters,
     payloads: Payloads,
-    /// Devices that were bootstrapped and may be again: where they are, and which of ours they speak to.
-    finished: Vec<(SocketAddr, IpAddr, Box<str>)>,
-    /// How many of `finished` were begun with again.
-    begun: usize,
-    /// When the first of them was bootstrapped.
-    first_finished: Option<Instant>,
+    /// Whose session is where, by a hash of the endpoint name.
+    running: FxHashMap<u64, Slot>,
+    /// Devices to be begun with again.
+    candidates: Candidates,
 }
 
 impl BootstrapServer {
@@ -98,9 +91,8 @@ impl BootstrapServer {
             desk: Desk::new(config.service.clone(), seed.child("desk", 0)),
             counters: BootstrapCounters::default(),
             payloads: Payloads::default(),
-            finished: Vec::new(),
-            begun: 0,
-            first_finished: None,
+            running: FxHashMap::default(),
+            candidates: Candidates::default(),
             config,
         }
     }
@@ -115,9 +107,7 @@ impl BootstrapServer {
     pub fn initiate(&mut self, device: SocketAddr, from: IpAddr, endpoint: &str, now: Instant) -> bool {
         let Some(plan) = self.config.directory.find(endpoint).cloned() else { return false };
         let slot = self.peers.open(device, from);
-        if self.peers.take_evicted().is_some_and(|session| session.is_running()) {
-            self.counters.failed += 1;
-        }
+        self.made_room();
         let format = plan.format.unwrap_or(ContentFormat::TLV);
         self.counters.initiated += 1;
         self.start(slot, Session::new(endpoint, plan, format), now);
@@ -142,38 +132,29 @@ impl BootstrapServer {
     }
 
     fn requested(&mut self, slot: Slot, received: Received, now: Instant) {
-        let Some(peer) = self.peers.get(slot) else { return };
-        match self.desk.admit(slot, peer.address, received, now) {
-            Admission::Serve(job) => self.serve(job, now),
-            Admission::Refuse(received, answer) => peer.exchange.respond(received, answer, now),
-            Admission::Ignore(received) => peer.exchange.ignore(received),
-            Admission::Reset(received) => peer.exchange.reset(received),
-            Admission::Later => {}
+        if let Some(job) = self.desk.take(&mut self.peers, slot, received, now) {
+            self.serve(job, now);
         }
     }
 
     /// Serves what has waited its time.
     fn serve_due(&mut self, now: Instant) {
-        while let Some(job) = self.desk.poll_due(now) {
+        while let Some(job) = self.desk.poll_due(&mut self.peers, now) {
             let slot = job.slot;
-            if self.peers.get(slot).is_some_and(|peer| peer.address == job.peer) {
-                self.serve(job, now);
-                self.drain(slot, now);
-            } else {
-                self.desk.orphaned();
-            }
+            self.serve(job, now);
+            self.drain(slot, now);
         }
     }
 
     fn serve(&mut self, job: Job, now: Instant) {
         let Job { slot, received, leave, .. } = job;
-        self.peers.let_leave(leave);
         let request = &received.message;
         let (answer, begun) = match (request.code(), request.path_is(&["bs"])) {
             (Code::POST, true) => self.begin(slot, request, now),
             _ if request.path_is(&["bspack"]) => (self.pack(request), false),
             _ => (other_resource(request), false),
         };
+        self.peers.let_leave(leave);
         let Some(peer) = self.peers.get(slot) else { return };
         peer.exchange.respond(received, answer, now);
         if begun {
@@ -184,7 +165,7 @@ impl BootstrapServer {
     /// What has outlasted the server's patience.
     fn give_up(&mut self, slot: Slot, now: Instant) {
         let Some(peer) = self.peers.get(slot) else { return };
-        if peer.deadline.is_some_and(|deadline| deadline <= now) {
+        if peer.deadline <= now {
             self.counters.timed_out += 1;
             peer.exchange.abandon_all();
             self.failed(slot);
@@ -193,20 +174,22 @@ impl BootstrapServer {
 
     /// Begins with those devices again that are due.
     fn take_initiative(&mut self, now: Instant) {
-        while self.next_initiative().is_some_and(|due| due <= now) {
-            let Some((device, from, endpoint)) = self.finished.get(self.begun).cloned() else { return };
-            self.begun += 1;
-            self.initiate(device, from, &endpoint, now);
+        let Some(initiative) = self.config.initiative else { return };
+        while let Some(Candidate { address, local, endpoint }) = self.candidates.take(initiative, now) {
+            self.initiate(address, local, &endpoint, now);
         }
     }
 
     fn next_initiative(&self) -> Option<Instant> {
-        let initiative = self.config.initiative?;
-        let first = self.first_finished?;
-        (self.begun < self.finished.len()).then(|| {
-            let behind = self.begun as f64 / initiative.rate.per_second();
-            first + initiative.after + Duration::from_secs_f64(behind)
-        })
+        self.candidates.next(self.config.initiative?)
+    }
+
+    /// The session of a peer that had to make room for another has failed.
+    fn made_room(&mut self) {
+        if let Some(session) = self.peers.take_evicted().filter(Session::is_running) {
+            self.running.remove(&session.key());
+            self.counters.failed += 1;
+        }
     }
 }
 
@@ -223,9 +206,7 @@ fn other_resource(request: &Message) -> Message {
 impl Server for BootstrapServer {
     fn handle_input(&mut self, from: SocketAddr, to: IpAddr, datagram: &[u8], now: Instant) {
         let slot = self.peers.handle_input(from, to, datagram, now);
-        if self.peers.take_evicted().is_some_and(|session| session.is_running()) {
-            self.counters.failed += 1;
-        }
+        self.made_room();
         if let Some(slot) = slot {
             self.drain(slot, now);
         }

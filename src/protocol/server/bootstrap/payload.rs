@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::account::Account;
 use super::plan::{Command, Plan};
 use super::session::Session;
 use crate::protocol::content;
@@ -17,7 +18,7 @@ const KEPT: usize = 1_024;
 pub(super) struct Payloads {
     /// By plan (the address of one that the directory keeps), index of the command, format and the instance
     /// of the device's Bootstrap-Server Account.
-    made: FxHashMap<(usize, u8, u16, u16), Vec<u8>>,
+    made: FxHashMap<(usize, u32, u16, u16), Vec<u8>>,
 }
 
 impl Payloads {
@@ -85,15 +86,25 @@ fn entries(plan: &Plan, command: Command, own: u16, ems: &str) -> Vec<Entry> {
     }
 }
 
-/// The instance of /0 an account goes to: the one it names, or the next that is not the device's
-/// Bootstrap-Server Account.
+/// The instance of /0 an account goes to, which is never the device's Bootstrap-Server Account.
 fn security_instance(plan: &Plan, account: usize, own: u16) -> u16 {
-    plan.accounts[account].instance.filter(|named| *named != own).unwrap_or_else(|| {
-        let plain = account as u16;
-        plain + u16::from(plain >= own)
-    })
+    instance(plan, account, Some(own))
 }
 
 fn server_instance(plan: &Plan, account: usize) -> u16 {
-    plan.accounts[account].instance.unwrap_or(account as u16)
+    instance(plan, account, None)
+}
+
+/// The instance an account names, or the first that is free of those named and of the ones before it.
+fn instance(plan: &Plan, account: usize, taken: Option<u16>) -> u16 {
+    let named = |account: &Account| account.instance.filter(|named| Some(*named) != taken);
+    if let Some(named) = named(&plan.accounts[account]) {
+        return named;
+    }
+    let is_free = |instance: &u16| {
+        Some(*instance) != taken && plan.accounts.iter().all(|other| named(other) != Some(*instance))
+    };
+    let before = plan.accounts[..account].iter().filter(|account| named(account).is_none()).count();
+    // More accounts than instances there are IDs for: what is written then is no use to anyone.
+    (0..u16::MAX).filter(is_free).nth(before).unwrap_or(0)
 }

@@ -1,8 +1,12 @@
 //! One device's way through its plan.
 
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
+use rustc_hash::FxBuildHasher;
+
 use super::BootstrapServer;
+use super::initiative::Candidate;
 use super::payload::{self, target};
 use super::plan::{Command, PackAnswer, Plan};
 use crate::base::Instant;
@@ -19,22 +23,38 @@ pub(super) struct Session {
     /// The format of writes.
     pub format: ContentFormat,
     /// The command that is on its way, as an index into the sequence.
-    pub index: u8,
+    pub index: u32,
     /// The instance of /0 that is the device's Bootstrap-Server Account. Without an intelligible answer to a
     /// Discover, /0/0 is taken to be it, as factories have it.
     pub own_instance: u16,
+    /// When it is to be over.
+    until: Instant,
 }
 
 impl Default for Session {
     fn default() -> Self {
         let endpoint = Box::default();
-        Session { endpoint, plan: None, format: ContentFormat::TLV, index: 0, own_instance: 0 }
+        Session {
+            endpoint,
+            plan: None,
+            format: ContentFormat::TLV,
+            index: 0,
+            own_instance: 0,
+            until: Instant::FAR,
+        }
     }
 }
 
 impl Session {
     pub(super) fn new(endpoint: &str, plan: Arc<Plan>, format: ContentFormat) -> Self {
-        Session { endpoint: endpoint.into(), plan: Some(plan), format, index: 0, own_instance: 0 }
+        Session {
+            endpoint: endpoint.into(),
+            plan: Some(plan),
+            format,
+            index: 0,
+            own_instance: 0,
+            until: Instant::FAR,
+        }
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -42,7 +62,17 @@ impl Session {
     }
 
     fn at(&self) -> Option<Command> {
-        self.plan.as_ref()?.command(self.index.into())
+        self.plan.as_ref()?.command(self.index as usize)
+    }
+
+    /// Whether there is a command behind the one it is at.
+    fn has_more(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| plan.command(self.index as usize + 1).is_some())
+    }
+
+    /// What it is found by.
+    pub(super) fn key(&self) -> u64 {
+        FxBuildHasher.hash_one(&*self.endpoint)
     }
 }
 
@@ -81,24 +111,42 @@ impl BootstrapServer {
         Ok(Session::new(endpoint, plan.clone(), format))
     }
 
-    /// Puts a session in the place of the one the device had.
+    /// Puts a session in the place of the one the device had, here or at another address.
     pub(super) fn start(&mut self, slot: Slot, session: Session, now: Instant) {
+        self.cut_short(slot);
+        let key = session.key();
+        if let Some(other) = self.running.get(&key).copied() {
+            let of_same_name =
+                self.peers.get(other).is_some_and(|peer| peer.app.endpoint == session.endpoint);
+            if of_same_name && self.cut_short(other) {
+                self.drain(other, now);
+            }
+        }
         let patience = self.config.patience;
         let Some(peer) = self.peers.get(slot) else { return };
-        if peer.app.is_running() {
-            self.counters.restarted += 1;
-            peer.exchange.abandon_all();
-        }
         peer.app = session;
-        peer.deadline = patience.session.map(|patience| now + patience);
-        peer.session_end = peer.deadline;
+        peer.app.until = patience.session.map_or(Instant::FAR, |patience| now + patience);
+        peer.deadline = peer.app.until;
+        self.running.insert(key, slot);
+    }
+
+    /// Ends a session for the sake of a new one; whether there was any.
+    fn cut_short(&mut self, slot: Slot) -> bool {
+        let Some(peer) = self.peers.get(slot).filter(|peer| peer.app.is_running()) else { return false };
+        peer.exchange.abandon_all();
+        self.counters.restarted += 1;
+        self.end(slot);
+        true
     }
 
     /// Sends the command the session is at, or ends the session behind the last.
     pub(super) fn command(&mut self, slot: Slot, now: Instant) {
-        let Some(session) = self.peers.get(slot).map(|peer| &mut peer.app) else { return };
-        let Some(plan) = session.plan.clone() else { return };
-        let Some(command) = session.at() else { return self.end(slot) };
+        let Some(session) = self.peers.get(slot).map(|peer| &peer.app) else { return };
+        let Some(plan) = &session.plan else { return };
+        let Some(command) = session.at() else {
+            self.counters.unfinished += 1;
+            return self.end(slot);
+        };
         let request = match command {
             Command::Discover(path) => {
                 Some(to(Message::request(Code::GET), path).with_accept(ContentFormat::LINK))
@@ -107,8 +155,8 @@ impl BootstrapServer {
             Command::Delete(path) => Some(to(Message::request(Code::DELETE), path)),
             Command::Finish => Some(Message::request(Code::POST).with_path(&["bs"])),
             Command::WriteSecurity(_) | Command::WriteServer(_) | Command::WriteExtra(_) => {
-                let payload = self.payloads.of(session, &plan, command, &self.config.ems);
-                let target = target(&plan, command, session.own_instance);
+                let payload = self.payloads.of(session, plan, command, &self.config.ems);
+                let target = target(plan, command, session.own_instance);
                 payload.zip(target).map(|(payload, target)| {
                     to(Message::request(Code::PUT), target)
                         .with_content_format(session.format)
@@ -124,8 +172,8 @@ impl BootstrapServer {
         let patience = self.config.patience.command;
         if let Some(peer) = self.peers.get(slot) {
             peer.exchange.request(request, now);
-            let command_end = patience.map(|patience| now + patience);
-            peer.deadline = crate::protocol::server::earliest(peer.session_end, command_end);
+            let until = peer.app.until;
+            peer.deadline = patience.map_or(until, |patience| until.min(now + patience));
         }
     }
 
@@ -145,6 +193,8 @@ impl BootstrapServer {
                 self.counters.writes += 1;
             }
             Command::Finish if success => return self.finished(slot, now),
+            // LwM2M Core §6.1.7.6: what was inconsistent may be put right, and Finish said again.
+            Command::Finish if session.has_more() => {}
             Command::Finish => return self.failed(slot),
         }
         session.index = session.index.saturating_add(1);
@@ -159,11 +209,10 @@ impl BootstrapServer {
         if self.config.initiative.is_some()
             && let Some(peer) = self.peers.get(slot)
         {
-            let device = (peer.address, peer.local(), peer.app.endpoint.clone());
-            if !self.finished.iter().any(|(address, ..)| *address == device.0) {
-                self.finished.push(device);
-                self.first_finished.get_or_insert(now);
-            }
+            let endpoint = peer.app.endpoint.clone();
+            let device = Candidate { address: peer.address, local: peer.local, endpoint };
+            let added = self.candidates.add(device, self.config.max_peers, now);
+            self.counters.left_alone += u64::from(!added);
         }
         self.end(slot);
     }
@@ -179,9 +228,12 @@ impl BootstrapServer {
 
     fn end(&mut self, slot: Slot) {
         if let Some(peer) = self.peers.get(slot) {
-            peer.app = Session::default();
-            peer.deadline = None;
-            peer.session_end = None;
+            let session = std::mem::take(&mut peer.app);
+            peer.deadline = Instant::FAR;
+            let key = session.key();
+            if self.running.get(&key) == Some(&slot) {
+                self.running.remove(&key);
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use super::*;
 use crate::protocol::coap::Exchange;
 use crate::protocol::content;
 use crate::protocol::lwm2m::{Entry, Path, Value};
-use crate::protocol::server::EndpointPattern;
+use crate::protocol::server::{EndpointPattern, Manners, Share, behind};
 
 const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -282,6 +282,7 @@ fn a_server_with_initiative_begins_again_at_its_rate() {
         device.bootstrap(&mut server, &["ep=a"], Instant::ZERO);
         device.asked.clear();
     }
+    assert_eq!(behind(1, f64::MIN_POSITIVE), Duration::MAX, "a rate of next to nothing");
     let mut begun = Vec::new();
     while server.counters().initiated < 3 {
         let now = server.poll_timeout().expect("there is more to begin");
@@ -307,4 +308,121 @@ fn a_session_that_has_to_make_room_has_failed() {
     }
     let BootstrapCounters { requests, failed, .. } = server.counters();
     assert_eq!((requests, failed, server.traffic().evicted_peers), (3, 2, 2));
+}
+
+#[test]
+fn a_plan_may_have_more_commands_than_anyone_would_count() {
+    let control = |instance| Entry::new(Path::resource(2, instance, 0), Value::Integer(3));
+    let mut server = server(Plan::new(account(1)).with_extra((0..300).map(control).collect()));
+    let mut device = Device::new(1);
+    device.bootstrap(&mut server, &["ep=a"], Instant::ZERO);
+    assert_eq!(device.asked.last().map(String::as_str), Some("finish /"));
+    assert_eq!((server.counters().writes, server.counters().finished), (302, 1));
+}
+
+#[test]
+fn what_was_inconsistent_can_be_put_right_behind_a_finish() {
+    let sequence = vec![Step::WriteSecurity, Step::Finish, Step::WriteServer, Step::Finish];
+    let mut server = server(Plan { sequence, ..Plan::new(account(1)) });
+    let mut device = Device::new(1);
+    device.finishes = vec![Code::NOT_ACCEPTABLE];
+    device.bootstrap(&mut server, &["ep=a"], Instant::ZERO);
+    assert_eq!(device.asked, ["write /0/1", "finish /", "write /1/0", "finish /"]);
+    let BootstrapCounters { finished, failed, command_errors, .. } = server.counters();
+    assert_eq!((finished, failed, command_errors), (1, 0, 1));
+    // Another device is content at once.
+    let mut device = Device::new(2);
+    device.bootstrap(&mut server, &["ep=b"], Instant::ZERO);
+    assert_eq!(device.asked, ["write /0/1", "finish /"]);
+}
+
+#[test]
+fn a_sequence_without_finish_is_counted_for_itself() {
+    let mut server = server(Plan { sequence: vec![Step::WriteSecurity], ..Plan::new(account(1)) });
+    Device::new(1).bootstrap(&mut server, &["ep=a"], Instant::ZERO);
+    let BootstrapCounters { requests, finished, failed, unfinished, .. } = server.counters();
+    assert_eq!((requests, finished, failed, unfinished), (1, 0, 0, 1));
+    assert!(server.running.is_empty());
+}
+
+/// A Bootstrap-Request of the device of this name, from this port.
+fn knock(server: &mut BootstrapServer, port: u16, endpoint: &str, mid: u16, now: Instant) -> Vec<Transmit> {
+    let request = Message::request(Code::POST).with_path(&["bs"]).with_parameter("ep", endpoint);
+    let mut request = request.encode();
+    request[2..4].copy_from_slice(&mid.to_be_bytes());
+    server.handle_input(SocketAddr::new(SERVER, port), SERVER, &request, now);
+    std::iter::from_fn(|| server.poll_output()).collect()
+}
+
+#[test]
+fn a_repeated_request_cancels_the_session_that_was_running_wherever_it_comes_from() {
+    for port in [1, 2] {
+        let mut server = server(Plan::new(account(1)));
+        assert_eq!(knock(&mut server, 1, "a", 1, Instant::ZERO).len(), 2, "an answer and a command");
+        assert_eq!(knock(&mut server, 3, "b", 1, Instant::ZERO).len(), 2);
+        assert_eq!(knock(&mut server, port, "a", 2, Instant::from_secs(1)).len(), 2);
+        let BootstrapCounters { requests, restarted, failed, .. } = server.counters();
+        assert_eq!((requests, restarted, failed), (3, 1, 0));
+        // Of the session before, nothing is said again, and it does not fail as well.
+        let mut said = Vec::new();
+        while let Some(due) = server.poll_timeout() {
+            server.handle_timeout(due);
+            said.extend(std::iter::from_fn(|| server.poll_output()).map(|transmit| transmit.to.port()));
+        }
+        assert!(!said.is_empty() && said.iter().all(|to| [port, 3].contains(to)), "{said:?}");
+        assert_eq!((server.counters().failed, server.running.len()), (2, 0));
+    }
+}
+
+#[test]
+fn a_flood_of_devices_leaves_no_more_behind_than_there_is_room_for() {
+    let initiative = Initiative { after: Duration::from_secs(60), rate: "1/h".parse().expect("a rate") };
+    let plan = Plan { sequence: vec![Step::Finish], ..Plan::new(account(1)) };
+    let config = BootstrapConfig {
+        initiative: Some(initiative),
+        max_peers: 10,
+        ..BootstrapConfig::new(Arc::new(Params::default()), Directory::of(plan))
+    };
+    let mut server = BootstrapServer::new(config, Seed(1));
+    for port in 1..=1_000 {
+        let endpoint = format!("ep=m{port}");
+        if port % 2 == 0 {
+            Device::new(port).bootstrap(&mut server, &[&endpoint], Instant::ZERO);
+        } else {
+            knock(&mut server, port, &endpoint, 1, Instant::ZERO);
+        }
+    }
+    let BootstrapCounters { requests, finished, failed, left_alone, .. } = server.counters();
+    assert_eq!((requests, finished, left_alone), (1_000, 500, 490));
+    assert!(server.running.len() as u64 == 500 - failed && server.running.len() <= 10);
+}
+
+#[test]
+fn a_misplaced_or_doubled_answer_takes_no_command_with_it() {
+    let all = "100%".parse::<crate::base::Percent>().expect("a share").into();
+    for manners in
+        [Manners { other_port: all, ..Manners::default() }, Manners { duplicate: all, ..Manners::default() }]
+    {
+        let twice = manners.other_port == Share::default();
+        let service = Service { manners, ..Service::default() };
+        let directory = Directory::of(Plan::new(account(1)));
+        let config =
+            BootstrapConfig { service, ..BootstrapConfig::new(Arc::new(Params::default()), directory) };
+        let mut server = BootstrapServer::new(config, Seed(1));
+        let sent: Vec<bool> =
+            knock(&mut server, 1, "a", 1, Instant::ZERO).iter().map(|transmit| transmit.other_port).collect();
+        assert_eq!(sent, if twice { vec![false, false, false] } else { vec![true, false] });
+    }
+}
+
+#[test]
+fn accounts_without_a_place_of_their_own_keep_off_those_that_have_one() {
+    let placed = |ssid, instance| Account { instance, ..account(ssid) };
+    let accounts = vec![placed(1, None), placed(2, Some(1)), placed(3, None), placed(4, Some(0))];
+    let mut server = server(Plan { accounts, ..Plan::new(account(1)) });
+    let mut device = Device::new(1);
+    device.bootstrap(&mut server, &["ep=a"], Instant::ZERO);
+    let written: Vec<&str> = device.asked.iter().filter_map(|asked| asked.strip_prefix("write ")).collect();
+    // /0/0 is the device's own account.
+    assert_eq!(written, ["/0/2", "/0/1", "/0/3", "/0/4", "/1/2", "/1/1", "/1/3", "/1/0"]);
 }

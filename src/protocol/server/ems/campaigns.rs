@@ -7,6 +7,7 @@ use super::campaign::{Action, Campaign};
 use super::device::Task;
 use super::registry::{Endpoint, Place};
 use crate::base::Instant;
+use crate::protocol::server::behind;
 
 /// The least time from the beginning of a round to the next.
 const SHORTEST_ROUND: Duration = Duration::from_secs(1);
@@ -58,8 +59,7 @@ impl Ems {
     fn turn(&self, number: usize) -> Option<Instant> {
         let round = self.campaigns[number].round.as_ref()?;
         let rate = self.config.campaigns[number].rate.per_second() / f64::from(self.config.workers.max(1));
-        let after = Duration::try_from_secs_f64(round.told as f64 / rate).unwrap_or(Duration::MAX);
-        Some(round.begins + after)
+        Some(round.begins + behind(round.told, rate))
     }
 
     /// Tells the next device of a campaign, or ends its round.

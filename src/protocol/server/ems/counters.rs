@@ -51,7 +51,8 @@ pub struct EmsCounters {
     /// Requests to devices given up after they were sent: with the registration, or because the device was at
     /// another address.
     pub abandoned: u64,
-    /// Blocks of firmware packages that were asked for, by pulling devices.
+    /// Firmware packages that pulling devices asked for. Blocks beyond the first are the message layer's, and
+    /// count only where it has forgotten the package meanwhile.
     pub firmware_requests: u64,
     /// What the server did to requests on purpose, or for want of capacity.
     pub desk: DeskCounters,
@@ -59,8 +60,9 @@ pub struct EmsCounters {
     pub campaigns: Vec<CampaignCounters>,
 }
 
-/// What interviews came to. One begins with the first question after a 2.01, or after an Update that
-/// lists new objects; all that began end as `completed`, `failed` or `cut_short`.
+/// What interviews came to. One begins with the first question after a 2.01, after an Update that lists new
+/// objects, or after one from another address, where observations begin again; all that began end as
+/// `completed`, `failed` or `cut_short`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InterviewCounters {
     /// Interviews begun.

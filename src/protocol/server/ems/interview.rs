@@ -99,6 +99,5 @@ impl Ems {
             self.counters.interviews.failed += 1;
         }
         work.jobs.retain(|job| !matches!(job, Job::Question(_)));
-        work.held = work.held.min(work.jobs.len());
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHasher};
 
-use crate::protocol::coap::ContentFormat;
+use crate::protocol::coap::{Code, ContentFormat};
 use crate::protocol::content::{self, link};
 use crate::protocol::lwm2m::Path;
 
@@ -14,6 +14,10 @@ use crate::protocol::lwm2m::Path;
 /// without Accept, and answers in what it likes.
 const PREFERENCE: [ContentFormat; 3] =
     [ContentFormat::SENML_CBOR, ContentFormat::SENML_JSON, ContentFormat::TLV];
+
+/// The longest list taken, in bytes: as much as real servers take, and many times what a meter has to say.
+/// Without a bound, devices with lists of their own would take up memory as they please.
+const LONGEST: usize = 8_192;
 
 /// Lists kept before those that nobody has any more are looked for.
 const SPARE: usize = 64;
@@ -98,8 +102,11 @@ impl ObjectLists {
     /// The list that this payload is.
     ///
     /// # Errors
-    /// What is wrong with the payload.
-    pub fn get(&mut self, payload: &[u8]) -> Result<Arc<ObjectList>, content::Error> {
+    /// 4.13 for one that is longer than any meter's, 4.00 for what is no list.
+    pub fn get(&mut self, payload: &[u8]) -> Result<Arc<ObjectList>, Code> {
+        if payload.len() > LONGEST {
+            return Err(Code::REQUEST_ENTITY_TOO_LARGE);
+        }
         let mut hasher = FxHasher::default();
         hasher.write(payload);
         let key = hasher.finish();
@@ -107,7 +114,7 @@ impl ObjectLists {
             Some(list) if *list.payload == *payload => return Ok(list.clone()),
             _ => {}
         }
-        let list = Arc::new(ObjectList::read(payload)?);
+        let list = Arc::new(ObjectList::read(payload).map_err(|_| Code::BAD_REQUEST)?);
         if self.by_payload.len() >= self.sweep_at.max(SPARE) {
             self.by_payload.retain(|_, list| Arc::strong_count(list) > 1);
             self.sweep_at = 2 * self.by_payload.len();
@@ -169,6 +176,10 @@ mod tests {
         assert!(lists.by_payload.len() <= SPARE + 1, "{}", lists.by_payload.len());
         assert!(Arc::ptr_eq(&first, &lists.get(b"</3/0>").unwrap()));
         assert!(lists.get(b"</3/0>, 3").is_err() && lists.get(b"\xff").is_err());
+        let full = format!("</3/0>;x={}", "1".repeat(LONGEST - 9));
+        assert!(lists.get(full.as_bytes()).is_ok());
+        let longer = lists.get(format!("{full}1").as_bytes());
+        assert_eq!(longer.err(), Some(Code::REQUEST_ENTITY_TOO_LARGE));
     }
 
     proptest! {

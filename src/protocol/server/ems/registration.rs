@@ -50,33 +50,33 @@ impl Ems {
     /// What is in its query besides is passed over: devices send parameters of their vendors, and `sms` is
     /// a number this server has no use for.
     fn check_registration<'a>(&mut self, slot: Slot, request: &'a Message) -> Result<(&'a str, Terms), Code> {
-        let endpoint = request.query("ep").filter(|ep| !ep.is_empty()).ok_or(Code::BAD_REQUEST)?;
+        let said = Parameters::of(request);
+        let endpoint = said.endpoint.filter(|ep| !ep.is_empty()).ok_or(Code::BAD_REQUEST)?;
         if self.config.refused.iter().any(|pattern| pattern.fits(endpoint)) {
             return Err(Code::FORBIDDEN);
         }
-        let version = request.query("lwm2m").ok_or(Code::BAD_REQUEST)?;
+        let version = said.version.ok_or(Code::BAD_REQUEST)?;
         // 4.12: a version this server does not speak (LwM2M Core §6.2.1).
         let version: Version = version.parse().map_err(|_| Code::PRECONDITION_FAILED)?;
         let (lowest, highest) = self.config.versions;
         if !(lowest..=highest).contains(&version) {
             return Err(Code::PRECONDITION_FAILED);
         }
-        let lifetime = lifetime(request)?.unwrap_or(DEFAULT_LIFETIME);
+        let lifetime = said.lifetime()?.unwrap_or(DEFAULT_LIFETIME);
         check_format(request)?;
-        let objects = self.objects(request)?;
-        let queue = queue_mode(request).unwrap_or(false);
+        let objects = self.objects(request, said.profile)?;
+        let queue = said.queue_mode().unwrap_or(false);
         let peer = self.peers.get(slot).ok_or(Code::INTERNAL_SERVER_ERROR)?;
         let (address, local) = (peer.address, peer.local);
         Ok((endpoint, Terms { lifetime, version, queue, objects, address, local }))
     }
 
     /// The list in a Register, or the one that its profile ID stands for.
-    fn objects(&mut self, request: &Message) -> Result<Arc<ObjectList>, Code> {
-        let profile = request.query("pid");
+    fn objects(&mut self, request: &Message, profile: Option<&str>) -> Result<Arc<ObjectList>, Code> {
         if let (Some(profile), true) = (profile, request.payload().is_empty()) {
             return self.profiles.get(profile).cloned().ok_or(CONFLICT);
         }
-        let objects = self.lists.get(request.payload()).map_err(|_| Code::BAD_REQUEST)?;
+        let objects = self.lists.get(request.payload())?;
         let has_room =
             |profile: &&str| self.profiles.len() < MAX_PROFILES || self.profiles.contains_key::<str>(profile);
         if let Some(profile) = profile.filter(|_| self.config.profile_ids).filter(has_room) {
@@ -117,12 +117,13 @@ impl Ems {
 
     /// Takes what an Update says.
     fn change(&mut self, slot: Slot, place: Place, request: &Message, now: Instant) -> Result<(), Code> {
-        let lifetime = lifetime(request)?;
+        let said = Parameters::of(request);
+        let lifetime = said.lifetime()?;
         let objects = match request.payload() {
             [] => None,
             payload => {
                 check_format(request)?;
-                Some(self.lists.get(payload).map_err(|_| Code::BAD_REQUEST)?)
+                Some(self.lists.get(payload)?)
             }
         };
         let (Some(registration), Some(peer)) = (self.registry.get_mut(place), self.peers.get(slot)) else {
@@ -130,7 +131,7 @@ impl Ems {
         };
         let terms = &mut registration.terms;
         terms.lifetime = lifetime.unwrap_or(terms.lifetime);
-        terms.queue = queue_mode(request).unwrap_or(terms.queue);
+        terms.queue = said.queue_mode().unwrap_or(terms.queue);
         terms.local = peer.local;
         let before = std::mem::replace(&mut terms.address, peer.address);
         let moved = before != peer.address;
@@ -242,9 +243,52 @@ impl Ems {
     }
 }
 
-/// The lifetime in a query, in seconds.
-fn lifetime(request: &Message) -> Result<Option<u32>, Code> {
-    request.query("lt").map(str::parse).transpose().map_err(|_| Code::BAD_REQUEST)
+/// What a Register or an Update says in its query, as far as this server cares.
+#[derive(Default)]
+struct Parameters<'a> {
+    endpoint: Option<&'a str>,
+    version: Option<&'a str>,
+    lifetime: Option<&'a str>,
+    profile: Option<&'a str>,
+    binding: Option<&'a str>,
+    queue: bool,
+}
+
+impl<'a> Parameters<'a> {
+    /// Reads the query, once; of several parameters of one name the first counts.
+    fn of(request: &'a Message) -> Self {
+        let mut said = Parameters::default();
+        for item in request.queries() {
+            let (name, value) = item.split_once('=').unwrap_or((item, ""));
+            let place = match name {
+                "ep" => &mut said.endpoint,
+                "lwm2m" => &mut said.version,
+                "lt" => &mut said.lifetime,
+                "pid" => &mut said.profile,
+                "b" => &mut said.binding,
+                _ => {
+                    said.queue |= item == "Q";
+                    continue;
+                }
+            };
+            place.get_or_insert(value);
+        }
+        said
+    }
+
+    /// The lifetime, in seconds.
+    fn lifetime(&self) -> Result<Option<u32>, Code> {
+        self.lifetime.map(str::parse).transpose().map_err(|_| Code::BAD_REQUEST)
+    }
+
+    /// What is said about queue mode: `Q` beside the binding since LwM2M 1.1, within it in 1.0 (`b=UQ`).
+    /// `None` if neither is spoken of, and so nothing changes.
+    fn queue_mode(&self) -> Option<bool> {
+        match self.binding {
+            Some(binding) => Some(self.queue || binding.contains('Q')),
+            None => self.queue.then_some(true),
+        }
+    }
 }
 
 /// Lists of objects are link-format; devices exist that leave the format out.
@@ -252,15 +296,5 @@ fn check_format(request: &Message) -> Result<(), Code> {
     match request.content_format() {
         None | Some(ContentFormat::LINK) => Ok(()),
         Some(_) => Err(Code::UNSUPPORTED_CONTENT_FORMAT),
-    }
-}
-
-/// What a query says about queue mode: `Q` beside the binding since LwM2M 1.1, within it in 1.0 (`b=UQ`).
-/// `None` if it speaks of neither, and so changes nothing.
-fn queue_mode(request: &Message) -> Option<bool> {
-    let flag = request.queries().any(|query| query == "Q");
-    match request.query("b") {
-        Some(binding) => Some(flag || binding.contains('Q')),
-        None => flag.then_some(true),
     }
 }
