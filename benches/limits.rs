@@ -7,20 +7,33 @@ mod fleet;
 #[path = "limits/raw.rs"]
 mod raw;
 
+/// What meters hold, what the EMS asks of them when they register, and how many are weighed.
+const WEIGHED: [(&str, &str, &str, u32); 3] = [
+    ("with its accounts and /3", "minimal", "off", 100_000),
+    ("with the objects of a GEISA platform", "platform", "off", 100_000),
+    ("the same, with what GEISA observes observed", "platform", "observe", 20_000),
+];
+
 /// Sessions under way at a time, in both fleets that are compared.
 const IN_FLIGHT: u32 = 512;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     if words.iter().any(|word| word == fleet::SERVE) {
-        return fleet::serve();
+        return fleet::serve(&words);
+    }
+    if words.iter().any(|word| word == fleet::WEIGH) {
+        return fleet::weigh(&words);
     }
     // `-- sessions memory` measures these alone; everything without.
     let wanted = |part: &str| words.is_empty() || words.iter().any(|word| word == part);
-    // First, while the process has no memory of earlier fleets to use again.
     if wanted("memory") {
-        let bytes = fleet::bytes_per_idle_meter(100_000);
-        println!("an idle registered meter: {bytes:.0} B resident ({:.2} KiB)\n", bytes / 1024.0);
+        println!("resident memory of an idle registered meter");
+        for (what, objects, interview, meters) in WEIGHED {
+            let bytes = fleet::bytes_per_idle_meter(objects, interview, meters);
+            println!("{what:>44} {bytes:>7.0} B ({:.2} KiB)", bytes / 1024.0);
+        }
+        println!();
     }
     let raw = wanted("raw").then(|| {
         let raw = raw::best_round_trips_per_second();

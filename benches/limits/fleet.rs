@@ -66,11 +66,37 @@ fn steady_rate(points: &[(Instant, u64)], done: u64) -> f64 {
     }
 }
 
-/// Resident bytes that an idle registered meter adds to the generator, servers in another process.
-pub fn bytes_per_idle_meter(meters: u32) -> f64 {
-    let mut servers = ServersElsewhere::start();
+/// The word that makes this bench's own binary weigh one fleet instead of measuring everything.
+pub const WEIGH: &str = "weigh-for-the-bench";
+
+/// Resident bytes that an idle registered meter adds to the generator. Each fleet has a process of its own,
+/// which has no memory of an earlier one to use again, and its servers another.
+pub fn bytes_per_idle_meter(objects: &str, interview: &str, meters: u32) -> f64 {
+    let own = std::env::current_exe().expect("a bench knows where it is");
+    let output = Command::new(own).args([WEIGH, objects, interview, &meters.to_string()]).output();
+    let output = output.expect("a second process");
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.trim().parse().unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// Weighs the fleet that the words name, and prints its bytes per meter.
+pub fn weigh(words: &[String]) {
+    let [objects, interview, meters] = argument(words, WEIGH);
+    println!("{}", bytes_per_meter(objects, interview, meters.parse().expect("a number")));
+}
+
+/// What follows the word that says what to do.
+fn argument<'a, const N: usize>(words: &'a [String], behind: &str) -> [&'a str; N] {
+    let at = words.iter().position(|word| word == behind).expect("it is there");
+    std::array::from_fn(|number| words[at + 1 + number].as_str())
+}
+
+fn bytes_per_meter(objects: &str, interview: &str, meters: u32) -> f64 {
+    let mut servers = ServersElsewhere::start(interview);
     let clock = Clock::start();
-    let scenario = scenario_of(meters);
+    // Whoever is asked a lot needs longer until it is idle.
+    let hold = if interview == "off" { "1s" } else { "20s" };
+    let scenario = scenario_with(meters, &[("fleet.objects", objects), ("run.hold", hold)]);
     let in_flight = Load::Closed { in_flight: 256, sessions: meters.into() };
     let config = config_of(&scenario, &servers.bootstrap, clock, in_flight);
     let before = resident();
@@ -94,6 +120,11 @@ fn resident() -> u64 {
 }
 
 fn scenario_of(meters: u32) -> Scenario {
+    scenario_with(meters, &[])
+}
+
+/// A fleet that stays; `further` keys come last.
+fn scenario_with(meters: u32, further: &[(&str, &str)]) -> Scenario {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
     let set = [
         format!("fleet.meters={meters}"),
@@ -103,7 +134,8 @@ fn scenario_of(meters: u32) -> Scenario {
         "run.settle=\"60s\"".to_owned(),
         "run.drain=\"0s\"".to_owned(),
     ];
-    let overrides = Overrides { set: set.to_vec(), seed: Some(1) };
+    let further = further.iter().map(|(key, value)| format!("{key}=\"{value}\""));
+    let overrides = Overrides { set: set.into_iter().chain(further).collect(), seed: Some(1) };
     scenario::load(scenario::QUICKSTART_NAME, scenario::QUICKSTART, &overrides, cores)
         .expect("a valid scenario")
 }
@@ -118,9 +150,11 @@ fn config_of(scenario: &Scenario, bootstrap: &ServerUri, clock: Clock, load: Loa
 pub const SERVE: &str = "serve-for-the-bench";
 
 /// Serves until standard input ends: the other process of the memory figure.
-pub fn serve() {
+pub fn serve(words: &[String]) {
     let clock = Clock::start();
-    let servers = Embedded::start(scenario_of(1).both_servers(clock)).expect("loopback ports are free");
+    let [interview] = argument(words, SERVE);
+    let scenario = scenario_with(1, &[("servers.ems_server.interview", interview)]);
+    let servers = Embedded::start(scenario.both_servers(clock)).expect("loopback ports are free");
     println!("{}", ServerUri::coap(servers.bootstrap_address().expect("it is embedded")));
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
 }
@@ -132,10 +166,10 @@ struct ServersElsewhere {
 }
 
 impl ServersElsewhere {
-    fn start() -> Self {
+    fn start(interview: &str) -> Self {
         let own = std::env::current_exe().expect("a bench knows where it is");
         let mut command = Command::new(own);
-        command.arg(SERVE).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args([SERVE, interview]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("a second process");
         let mut line = String::new();
         let output = child.stdout.take().expect("it is piped");
