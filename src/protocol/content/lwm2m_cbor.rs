@@ -12,8 +12,8 @@ use minicbor::{Decoder, Encoder};
 
 use super::Error;
 use super::cbor::{Items, Reader, Written, write_value};
-use super::create::Instances;
 use super::entries::Collector;
+use super::instances::Instances;
 use super::scalar::Scalar;
 use crate::protocol::lwm2m::{Entry, Path, Value};
 

@@ -19,6 +19,7 @@ mod create;
 mod entries;
 mod error;
 mod formats;
+mod instances;
 mod json;
 pub mod link;
 pub mod listing;
@@ -38,9 +39,10 @@ use super::lwm2m::{Entry, Path};
 use senml::Form;
 
 pub use composite::{Patch, decode_patch, decode_paths, encode_patch, encode_paths};
-pub use create::{Creation, decode_create};
+pub use create::decode_create;
 pub use error::Error;
 pub use formats::{formats_of_values, listed, supports};
+pub use instances::Creation;
 pub use timed::{Timed, decode_timed, encode_timed};
 
 /// Writes `entries`: full paths of resources or resource instances, each at or below `base`, which

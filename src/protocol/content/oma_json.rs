@@ -11,8 +11,8 @@ use serde::de::{IgnoredAny, MapAccess};
 
 use super::Error;
 use super::base64::{self, Alphabet};
-use super::create::Instances;
 use super::entries::{Collector, kind};
+use super::instances::Instances;
 use super::json::{self, Fields, Number, Object, Text, once, time};
 use super::names::{self, BaseName, Name, as_text};
 use super::scalar::Scalar;

@@ -5,8 +5,8 @@
 //! the object definitions know them.
 
 use super::Error;
-use super::create::Instances;
 use super::entries::{Collector, kind};
+use super::instances::Instances;
 use crate::protocol::lwm2m::{Entry, Kind, Multiplicity, Path, Value, objects};
 
 /// What an element is: bits 7-6 of its type byte.

@@ -15,7 +15,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::peers::{Peers, Slot};
+use super::peers::{Leave, Peers, Slot};
 use super::service::{Manners, Pace, Service};
 use crate::base::{Instant, Rng, Seed};
 use crate::protocol::coap::{Code, Message, Received};
@@ -44,13 +44,6 @@ pub(super) struct Job {
     pub received: Received,
     /// How its answer is to leave.
     pub leave: Leave,
-}
-
-/// How an answer leaves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Leave {
-    pub twice: bool,
-    pub other_port: bool,
 }
 
 /// What the desk did to requests, so that a run can tell its own doing from its devices' failures.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::desk::Leave;
 use super::{Traffic, Transmit};
 use crate::base::{Instant, Seed, Wheel};
 use crate::protocol::coap::{self, Exchange, Message, Params, Type};
@@ -24,6 +23,13 @@ pub(super) struct Peer<T> {
     /// When the server itself wants to look at it again; [`Instant::FAR`] for never.
     pub deadline: Instant,
     pub app: T,
+}
+
+/// How an answer leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Leave {
+    pub twice: bool,
+    pub other_port: bool,
 }
 
 /// A table of peers, with one timer each.

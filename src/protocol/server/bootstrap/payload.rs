@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::account::Account;
 use super::plan::{Command, Plan};
-use super::session::Session;
+use crate::protocol::coap::ContentFormat;
 use crate::protocol::content;
 use crate::protocol::lwm2m::{Entry, Path};
 
@@ -22,21 +22,22 @@ pub(super) struct Payloads {
 }
 
 impl Payloads {
-    /// The body of a write; `None` if its format cannot carry it.
+    /// The body of a write, the command of this index, for a device whose own account is at /0/`own`; `None`
+    /// if the format cannot carry it.
     pub(super) fn of(
         &mut self,
-        session: &Session,
         plan: &Arc<Plan>,
-        command: Command,
+        (index, command): (u32, Command),
+        format: ContentFormat,
+        own: u16,
         ems: &str,
     ) -> Option<Vec<u8>> {
-        let own = session.own_instance;
-        let key = (Arc::as_ptr(plan).addr(), session.index, session.format.0, own);
+        let key = (Arc::as_ptr(plan).addr(), index, format.0, own);
         if let Some(made) = self.made.get(&key) {
             return Some(made.clone());
         }
         let target = target(plan, command, own)?;
-        let payload = content::encode(session.format, target, &entries(plan, command, own, ems)).ok()?;
+        let payload = content::encode(format, target, &entries(plan, command, own, ems)).ok()?;
         if self.made.len() >= KEPT {
             self.made.clear();
         }

@@ -155,8 +155,9 @@ impl BootstrapServer {
             Command::Delete(path) => Some(to(Message::request(Code::DELETE), path)),
             Command::Finish => Some(Message::request(Code::POST).with_path(&["bs"])),
             Command::WriteSecurity(_) | Command::WriteServer(_) | Command::WriteExtra(_) => {
-                let payload = self.payloads.of(session, plan, command, &self.config.ems);
-                let target = target(plan, command, session.own_instance);
+                let (numbered, own) = ((session.index, command), session.own_instance);
+                let payload = self.payloads.of(plan, numbered, session.format, own, &self.config.ems);
+                let target = target(plan, command, own);
                 payload.zip(target).map(|(payload, target)| {
                     to(Message::request(Code::PUT), target)
                         .with_content_format(session.format)
