@@ -54,6 +54,14 @@ impl Command {
             Command::Execute(path) => *path,
         }
     }
+
+    /// What is written; none if something is executed.
+    fn value(&self) -> Option<&Value> {
+        match self {
+            Command::Write(entry) => Some(&entry.value),
+            Command::Execute(_) => None,
+        }
+    }
 }
 
 /// Whether what a server writes or executes at `path`, a resource, is a [`Command`].
@@ -61,17 +69,18 @@ pub(super) fn intercepts(path: Path) -> bool {
     Target::of(path).is_some()
 }
 
-/// Whether a command may come as things stand.
+/// Whether a server may, as things stand, write `value` at `path`, a resource, or without one, execute it.
+/// What is no [`Command`] is none of our business, and may come.
 ///
 /// # Errors
 /// 4.05 for what the present state does not allow: a package or a URI while there is another, or in a way
 /// that is not that of /5/0/9; Update before Downloaded, Cancel before there is anything or after Update
 /// (/5/0/10); Install before Delivered, Activate and the others before Installed.
-pub(super) fn admit(tree: &Tree, command: &Command) -> Result<(), Code> {
-    let Some((target, verb)) = Target::of(command.path()) else { return Ok(()) };
+pub(super) fn admit(tree: &Tree, path: Path, value: Option<&Value>) -> Result<(), Code> {
+    let Some((target, verb)) = Target::of(path) else { return Ok(()) };
     let status = target.status(tree);
     let ready = match (target, verb) {
-        (Target::Firmware, Verb::Package | Verb::Uri) if resets(command) => status != Status::Installing,
+        (Target::Firmware, Verb::Package | Verb::Uri) if resets(value) => status != Status::Installing,
         (Target::Firmware, Verb::Package) => status == Status::Idle && delivery(tree) != Some(PULL_ONLY),
         (Target::Firmware, Verb::Uri) => status == Status::Idle && delivery(tree) != Some(PUSH_ONLY),
         (Target::Software(_), Verb::Package | Verb::Uri) => status == Status::Idle,
@@ -96,14 +105,11 @@ fn delivery(tree: &Tree) -> Option<i64> {
 }
 
 /// /5/0/3: an empty URI, or a package set to NULL, resets the state machine.
-fn resets(command: &Command) -> bool {
-    match command {
-        Command::Write(entry) => match &entry.value {
-            Value::Opaque(bytes) => matches!(**bytes, [] | [0]),
-            value => value.byte_len() == 0,
-        },
-        Command::Execute(_) => false,
-    }
+fn resets(value: Option<&Value>) -> bool {
+    value.is_some_and(|value| match value {
+        Value::Opaque(bytes) => matches!(**bytes, [] | [0]),
+        value => value.byte_len() == 0,
+    })
 }
 
 /// The version of the firmware a device runs, if it is not the one it left the factory with.
@@ -164,11 +170,11 @@ impl Client {
     /// Carries out a command that was admitted and answered with success.
     pub(super) fn package_command(&mut self, command: Command, now: Instant) {
         let Some((target, verb)) = Target::of(command.path()) else { return };
-        if admit(&self.tree, &command).is_err() {
+        if admit(&self.tree, command.path(), command.value()).is_err() {
             // Of several in one request, one before changed the state: what does not fit any more has no effect.
             return;
         }
-        let reset = target == Target::Firmware && resets(&command);
+        let reset = target == Target::Firmware && resets(command.value());
         match (verb, command) {
             (Verb::Package | Verb::Uri, Command::Write(_)) if reset => {
                 self.end_package(target, Shown { status: Status::Idle, report: Report::Initial }, now);

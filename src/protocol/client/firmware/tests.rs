@@ -223,7 +223,7 @@ impl Scene {
 
     /// What manage does with a command that came in a request.
     fn ask(&mut self, command: Command) -> Result<(), Code> {
-        admit(&self.client.tree, &command)?;
+        admit(&self.client.tree, command.path(), command.value())?;
         self.client.package_command(command, self.now);
         self.settle();
         Ok(())
