@@ -191,7 +191,7 @@ impl Client {
         if let Some(kind) = session.request {
             self.tell(Event::Request { kind, fate: Fate::Abandoned });
         }
-        self.restore(session.saved);
+        self.tree = session.saved;
         true
     }
 

@@ -23,7 +23,7 @@ use smallvec::SmallVec;
 
 use self::download::Download;
 use self::installation::{Installation, Shown, Step};
-use self::target::{FIRMWARE, Report, SOFTWARE, Status, Target, Verb};
+use self::target::{Report, Status, Target, Verb};
 use self::uri::PackageUri;
 use super::client::{Client, earliest, exchange_timeout};
 use super::event::{Fate, Link, Reason, State};
@@ -323,7 +323,7 @@ impl Client {
 
     /// The new firmware runs.
     fn restart_with(&mut self, version: PackageVersion, now: Instant) {
-        self.tree.set(VERSION, Value::String(version.to_string().into()));
+        self.put_value(VERSION, Value::String(version.to_string().into()), now);
         let up = matches!(
             self.state,
             State::Registering | State::RegistrationBackoff | State::Registered | State::Updating
@@ -331,7 +331,6 @@ impl Client {
         if up && !self.leaving && self.config.firmware.reboots {
             self.reboot(now);
         }
-        self.changed(VERSION, now);
     }
 
     fn show_package(&mut self, target: Target, shown: Shown, now: Instant) {
@@ -341,16 +340,34 @@ impl Client {
 
     /// Gives a resource this value; observers are to know if it had another.
     fn put_value(&mut self, path: Path, value: Value, now: Instant) {
-        if self.tree.get(path) != Some(&value) {
-            self.tree.set(path, value);
-            self.changed(path, now);
-        }
+        self.put_value_where(path, value, |_| true, now);
     }
 
     /// The same of an optional resource, which not every device has.
     fn put_value_if_there(&mut self, path: Path, value: Value, now: Instant) {
-        if self.tree.get(path).is_some() {
-            self.put_value(path, value, now);
+        self.put_value_where(path, value, |held| held.is_some(), now);
+    }
+
+    /// During a bootstrap there are two stores, and one that fails goes back to the other: what became of a
+    /// package is in both.
+    fn put_value_where(
+        &mut self,
+        path: Path,
+        value: Value,
+        wanted: fn(Option<&Value>) -> bool,
+        now: Instant,
+    ) {
+        let saved = self.bootstrap.as_mut().map(|session| &mut session.saved);
+        let mut changed = false;
+        for store in [Some(&mut self.tree), saved].into_iter().flatten() {
+            let held = store.get(path);
+            if wanted(held) && held != Some(&value) {
+                store.set(path, value.clone());
+                changed = true;
+            }
+        }
+        if changed {
+            self.changed(path, now);
         }
     }
 
@@ -386,19 +403,6 @@ impl Client {
         } else {
             self.show_package(target, shown, now);
         }
-    }
-
-    /// Goes back to an earlier store; apart from the firmware the device runs by now, and how its packages
-    /// stand.
-    pub(super) fn restore(&mut self, mut saved: Tree) {
-        let software = self.tree.instances(SOFTWARE).map(|instance| Path::instance(SOFTWARE, instance));
-        let kept = [VERSION, Path::instance(FIRMWARE, 0)].into_iter().chain(software);
-        for (path, value) in kept.flat_map(|path| self.tree.entries(path)) {
-            if self.tree.is_own(path) || saved.is_own(path) {
-                saved.set(path, value.clone());
-            }
-        }
-        self.tree = saved;
     }
 
     /// The device is switched off or leaves: its packages come to nothing.
