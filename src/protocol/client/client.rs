@@ -199,7 +199,7 @@ impl Client {
             self.connect_bootstrap(now);
         }
         if self.farewell.as_ref().is_some_and(|farewell| farewell.until <= now) {
-            self.farewell = None;
+            self.end_farewell();
         }
         if self.purge.is_some_and(|due| due <= now) {
             self.purge_bootstrap_account();

@@ -35,6 +35,18 @@ impl Client {
         }
     }
 
+    /// Whether a way to there is of any use: there is something that would be said on it, or listened to.
+    pub fn uses(&self, link: Link) -> bool {
+        match link {
+            Link::Bootstrap => self.bootstrap.is_some() || self.has_bootstrap_account(),
+            Link::Server(server) => {
+                let mut registrations = self.registrations.iter();
+                registrations.any(|registration| registration.account.short_server_id == server)
+            }
+            Link::Package => self.packages.as_ref().is_some_and(|packages| packages.is_downloading()),
+        }
+    }
+
     /// Which of these links, that lead to the same address, a datagram belongs to: the download's that waits
     /// for it; the Bootstrap-Server's while a session is on; else that of the server whose answer it is, or of
     /// the first there is. It is always one of `candidates`, unless there are none.

@@ -132,6 +132,11 @@ impl Packages {
         self.download.as_ref().is_some_and(|download| download.asking)
     }
 
+    /// Whether a package is being downloaded, or a download that broke off is to go on.
+    pub(super) fn is_downloading(&self) -> bool {
+        self.download.is_some()
+    }
+
     /// The exchange layer of the download.
     pub(super) fn exchange(&mut self) -> Option<&mut coap::Exchange> {
         self.download.as_mut().map(|download| &mut download.exchange)
