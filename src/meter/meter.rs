@@ -128,9 +128,11 @@ impl Meter {
         None
     }
 
-    /// A name has an address now.
+    /// A name has an address now. It may have taken so long that nobody wants it any more.
     pub fn handle_resolved(&mut self, link: Link, address: SocketAddr, now: Instant) {
-        self.open(link, address, now);
+        if self.client.uses(link) {
+            self.open(link, address, now);
+        }
     }
 
     /// The server behind `link` cannot be reached at all.

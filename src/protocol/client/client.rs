@@ -8,11 +8,11 @@ use smallvec::SmallVec;
 use super::account;
 use super::bootstrap::{Farewell, Fingerprint, Session, in_force};
 use super::config::Config;
-use super::event::{Event, Failure, Fate, Link, Output, Reason, RequestKind, State};
+use super::event::{Event, Fate, Link, Output, Reason, RequestKind, State};
 use super::firmware::{self, Packages};
-use super::register::{Registration, find};
+use super::register::Registration;
 use crate::base::{Instant, Rng, Seed};
-use crate::protocol::coap::{self, Exchange, Noise};
+use crate::protocol::coap::Exchange;
 use crate::protocol::lwm2m::Tree;
 
 /// One simulated LwM2M device.
@@ -182,32 +182,6 @@ impl Client {
         }
     }
 
-    /// The link that was asked for is open.
-    pub fn handle_opened(&mut self, link: Link, now: Instant) {
-        match link {
-            Link::Bootstrap => self.bootstrap_opened(now),
-            Link::Server(server) => self.server_opened(server, now),
-            Link::Package => self.package_opened(now),
-        }
-        self.drain(link, now);
-    }
-
-    /// The link that was asked for cannot be opened, or turned out to lead nowhere.
-    pub fn handle_open_failed(&mut self, link: Link, now: Instant) {
-        match link {
-            Link::Bootstrap if self.bootstrap.is_some() => {
-                self.bootstrap_failed(Failure::Unreachable, now);
-            }
-            // It was to listen on, or to repeat the answer to Finish: nothing waits for it.
-            Link::Bootstrap => self.tell(Event::Failed(Failure::Unreachable)),
-            Link::Package => self.package_unreachable(now),
-            Link::Server(server) => {
-                self.server_unreachable(server, now);
-                self.drain(link, now);
-            }
-        }
-    }
-
     /// Whether the device knows a Bootstrap-Server, so that it can bootstrap when it is told to (/1/x/9).
     pub fn has_bootstrap_account(&self) -> bool {
         account::bootstrap_server(&self.tree).is_some()
@@ -218,61 +192,6 @@ impl Client {
         self.bootstrap_failures
     }
 
-    /// Which of these links, that lead to the same address, a datagram belongs to: the download's that waits
-    /// for it; the Bootstrap-Server's while a session is on; else that of the server whose answer it is, or of
-    /// the first there is. It is always one of `candidates`, unless there are none.
-    pub fn link_of(&self, candidates: &[Link], datagram: &[u8]) -> Link {
-        if candidates.contains(&Link::Package)
-            && self.packages.as_ref().is_some_and(|packages| packages.awaits(datagram))
-        {
-            return Link::Package;
-        }
-        let bootstrap = self.bootstrap.is_some()
-            || self.farewell.as_ref().is_some_and(|farewell| farewell.answers(datagram));
-        if bootstrap && candidates.contains(&Link::Bootstrap) {
-            return Link::Bootstrap;
-        }
-        let link = |registration: &Registration| Link::Server(registration.account.short_server_id);
-        let mut servers =
-            self.registrations.iter().filter(|registration| candidates.contains(&link(registration)));
-        let awaited = servers.clone().find(|registration| registration.exchange.awaits(datagram));
-        let known = awaited.or_else(|| servers.next()).map(|registration| link(registration));
-        // What comes from where only servers of the past were is not the Bootstrap-Server's.
-        let nobody = || candidates.iter().copied().find(|link| *link == Link::Bootstrap);
-        known.or_else(nobody).or(candidates.first().copied()).unwrap_or(Link::Bootstrap)
-    }
-
-    /// A datagram came in on `link`.
-    pub fn handle_input(&mut self, link: Link, datagram: &[u8], now: Instant) {
-        if link == Link::Bootstrap && self.begins_session(datagram) {
-            self.begin_unasked(now);
-        }
-        match link {
-            Link::Bootstrap => match (&mut self.bootstrap, &self.farewell) {
-                (Some(session), _) => session.exchange.handle_input(datagram, now),
-                (None, Some(farewell)) if farewell.answers(datagram) => {
-                    let bytes = farewell.answer.to_vec();
-                    self.tell(Event::Stat(coap::Stat::Duplicate));
-                    self.out.push_back(Output::Send { link, bytes });
-                    return;
-                }
-                (None, _) => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
-            },
-            Link::Package => match self.exchange(link) {
-                Some(exchange) => exchange.handle_input(datagram, now),
-                None => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
-            },
-            Link::Server(server) => match find(&mut self.registrations, server) {
-                Some(registration) if registration.is_asleep(&self.config.transmission, now) => {
-                    return self.tell(Event::Asleep);
-                }
-                Some(registration) => registration.exchange.handle_input(datagram, now),
-                None => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
-            },
-        }
-        self.drain(link, now);
-    }
-
     /// Time has passed: does whatever is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.wake.is_some_and(|due| due <= now) {
@@ -280,7 +199,7 @@ impl Client {
             self.connect_bootstrap(now);
         }
         if self.farewell.as_ref().is_some_and(|farewell| farewell.until <= now) {
-            self.farewell = None;
+            self.end_farewell();
         }
         if self.purge.is_some_and(|due| due <= now) {
             self.purge_bootstrap_account();
@@ -346,79 +265,6 @@ impl Client {
     }
 
     // ----- plumbing -------------------------------------------------------------------------------
-
-    /// Passes on what the exchange layer of `link` has to say, until it is silent.
-    pub(super) fn drain(&mut self, link: Link, now: Instant) {
-        while let Some(output) = self.exchange(link).and_then(Exchange::poll_output) {
-            match output {
-                coap::Output::Send(bytes) => self.out.push_back(Output::Send { link, bytes }),
-                coap::Output::Event(event) => self.exchange_event(link, event, now),
-            }
-        }
-    }
-
-    fn exchange(&mut self, link: Link) -> Option<&mut Exchange> {
-        match link {
-            Link::Bootstrap => self.bootstrap.as_mut().map(|session| &mut session.exchange),
-            Link::Server(server) => self.registration(server).map(|registration| &mut registration.exchange),
-            Link::Package => self.packages.as_mut().and_then(|packages| packages.exchange()),
-        }
-    }
-
-    fn exchange_event(&mut self, link: Link, event: coap::Event, now: Instant) {
-        match (event, link) {
-            (coap::Event::Request(received), Link::Bootstrap) => self.bootstrap_command(received, now),
-            (coap::Event::Request(received), Link::Server(server)) => {
-                self.hear_server(server, received, now);
-            }
-            (coap::Event::Response { message, .. }, Link::Bootstrap) => {
-                self.bootstrap_answered(&message, now)
-            }
-            (coap::Event::Response { handle, message, .. }, Link::Server(server)) => {
-                if !self.send_answered(server, handle, &message) {
-                    self.server_answered(server, handle, &message, now);
-                }
-            }
-            (coap::Event::Failed { why, .. }, Link::Bootstrap) => self.bootstrap_request_failed(why, now),
-            (coap::Event::Failed { handle, why }, Link::Server(server)) => {
-                if !self.send_failed(server, handle, why) {
-                    self.server_request_failed(server, handle, why, now);
-                }
-            }
-            (coap::Event::Notified { handle, token, outcome }, Link::Server(server)) => {
-                self.notified(server, handle, token, outcome);
-            }
-            // Where packages are, nobody has anything to ask of a device.
-            (coap::Event::Request(received), Link::Package) => {
-                if let Some(exchange) = self.exchange(link) {
-                    exchange.ignore(received);
-                }
-            }
-            (coap::Event::Response { message, .. }, Link::Package) => self.package_answered(&message, now),
-            (coap::Event::Failed { why, .. }, Link::Package) => self.package_request_failed(why, now),
-            (coap::Event::Noise(noise), _) => self.tell(Event::Noise(noise)),
-            (coap::Event::Stat(stat), _) => self.tell(Event::Stat(stat)),
-            // This device observes nothing, and only its servers observe it.
-            (
-                coap::Event::Notification { .. }
-                | coap::Event::NotificationLost { .. }
-                | coap::Event::ObservationEnded { .. }
-                | coap::Event::Notified { .. },
-                _,
-            ) => {}
-        }
-    }
-
-    fn hear_server(&mut self, server: u16, received: coap::Received, now: Instant) {
-        if self.bootstrap.is_none() {
-            return self.server_request(server, received, now);
-        }
-        // LwM2M Core §6.1.7: during a bootstrap, requests of others may be ignored; the store is half
-        // written.
-        if let Some(registration) = self.registration(server) {
-            registration.exchange.ignore(received);
-        }
-    }
 
     pub(super) fn child_rng(&mut self) -> Rng {
         Seed(self.rng.next_u64()).rng()

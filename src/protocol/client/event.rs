@@ -105,7 +105,7 @@ pub enum Operation {
     Write,
     /// DELETE.
     Delete,
-    /// POST /bs, or PUT.
+    /// POST /bs.
     Finish,
 }
 

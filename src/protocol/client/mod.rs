@@ -34,6 +34,7 @@ mod client;
 mod config;
 mod event;
 mod firmware;
+mod links;
 mod manage;
 mod register;
 mod report;

@@ -145,6 +145,15 @@ fn the_name_is_left_out_where_the_security_identity_stands_for_it() {
 // ----- commands -----------------------------------------------------------------------------------
 
 #[test]
+fn a_write_to_bs_is_no_finish() {
+    let mut world = world_with(|_| {});
+    let mut server = begun(&mut world);
+    assert_eq!(server.code(&mut world, request(Code::PUT, "/bs")), Code::BAD_REQUEST);
+    assert_eq!(world.count(MeterState::Bootstrapping), 1);
+    finished(&mut server, &mut world);
+}
+
+#[test]
 fn a_finish_that_comes_too_early_can_be_made_good() {
     let mut world = world_with(|_| {});
     let mut server = begun(&mut world);

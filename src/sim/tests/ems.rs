@@ -121,7 +121,7 @@ fn at_any_moment_what_was_asked_has_an_end_or_is_under_way() {
 
 /// Holds what the EMS asked against what became of it, and against what the meters answered; whether
 /// anything was under way.
-fn accounted_for(world: &World) -> bool {
+pub(super) fn accounted_for(world: &World) -> bool {
     let (counters, pending) = (counters(world), world.ems().map(Ems::pending).unwrap_or_default());
     let interviews = &counters.interviews;
     let ended = interviews.completed + interviews.failed + interviews.cut_short;

@@ -11,6 +11,7 @@ mod desk;
 mod devices;
 mod dry_run;
 mod ems;
+mod firmware;
 mod hostile;
 mod oma;
 mod onboarding;

@@ -7,7 +7,8 @@ use super::bootstrapping::{
 };
 use super::player::Player;
 use super::*;
-use crate::protocol::client::{Card, Provision, encode_card};
+use crate::metrics::NoiseKind;
+use crate::protocol::client::{Card, Provision, ServerAccount, encode_card, server_account};
 use crate::protocol::coap::{Code, Message};
 use crate::protocol::server::Initiative;
 
@@ -288,6 +289,53 @@ fn a_bootstrap_server_that_falls_silent_changes_nothing() {
     balanced(&world);
 }
 
+/// How often a meter was told something by nobody it knows.
+fn strangers(world: &World) -> usize {
+    let unknown = Event::Noise(NoiseKind::UnknownSource);
+    world.events().iter().filter(|(_, _, event)| *event == unknown).count()
+}
+
+/// A Confirmable Ping, which whoever is known may send.
+const PING: [u8; 4] = [0x40, 0, 0x70, 0x01];
+
+#[test]
+fn a_server_whose_account_is_gone_is_a_stranger() {
+    let mut world = world_with(|config| {
+        config.bootstrap.server_initiated = true;
+        with_factory_account(config);
+    });
+    registered_soon(&mut world);
+    world.inject_to_meter(0, World::EMS, &PING);
+    world.run_to(Instant::from_secs(10));
+    assert_eq!(strangers(&world), 0);
+    let other = loopback(5_900);
+    let before = world.ems().map(|ems| ems.counters().registrations);
+    world.set_ems_at(other, Some(Setup::default().ems()));
+    let account = ServerAccount {
+        instance: 1,
+        uri: ServerUri::coap(other).to_string(),
+        short_server_id: 102,
+        lifetime: Duration::from_secs(300),
+        binding: "U".to_owned(),
+        credentials: client::Credentials::NoSec,
+    };
+    let mut server = Player::new(World::BOOTSTRAP);
+    assert_eq!(server.code(&mut world, request(Code::DELETE, "/")), Code::DELETED);
+    let entries = server_account(&account);
+    server.code(&mut world, write_object(0, &entries));
+    server.code(&mut world, write_object(1, &entries));
+    assert_eq!(server.code(&mut world, finish()), Code::CHANGED);
+    registered_soon(&mut world);
+    let now = world.ems_at(other).map(|ems| ems.counters().registrations);
+    assert_eq!((before, now), (Some(1), Some(1)));
+    for (from, strange) in [(other, 0), (World::EMS, 1)] {
+        world.inject_to_meter(0, from, &PING);
+        let soon = world.now() + Duration::from_secs(1);
+        world.run_to(soon);
+        assert_eq!(strangers(&world), strange);
+    }
+}
+
 #[test]
 fn a_meter_that_leaves_in_the_middle_of_it_takes_its_registration_back() {
     let mut world = world_with(|config| {
@@ -320,6 +368,13 @@ fn a_bootstrap_account_with_a_timeout_is_gone_after_it() {
     assert!(has(&world));
     world.run_to(Instant::from_secs(41));
     assert!(!has(&world) && all_registered(&world));
+    // It may repeat its Finish for a while yet.
+    for (second, strange) in [(200, 0), (400, 1)] {
+        world.run_to(Instant::from_secs(second));
+        world.inject_to_meter(0, World::BOOTSTRAP, &PING);
+        world.run_to(Instant::from_secs(second + 1));
+        assert_eq!(strangers(&world), strange);
+    }
     // Now nothing leads back to the Bootstrap-Server.
     world.set_ems(None);
     world.run_to(Instant::from_secs(5_000));

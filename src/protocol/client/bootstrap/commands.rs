@@ -17,8 +17,7 @@ pub(super) fn operation(request: &Message) -> Option<Operation> {
     match request.code() {
         Code::GET if request.accept() == Some(ContentFormat::LINK) => Some(Operation::Discover),
         Code::GET => Some(Operation::Read),
-        // Servers exist that PUT their Finish (Wakaama's), and no Write goes to /bs.
-        Code::POST | Code::PUT if request.path_is(&["bs"]) => Some(Operation::Finish),
+        Code::POST if request.path_is(&["bs"]) => Some(Operation::Finish),
         Code::PUT => Some(Operation::Write),
         Code::DELETE => Some(Operation::Delete),
         _ => None,

@@ -191,7 +191,7 @@ impl Client {
         if let Some(kind) = session.request {
             self.tell(Event::Request { kind, fate: Fate::Abandoned });
         }
-        self.restore(session.saved);
+        self.tree = session.saved;
         true
     }
 
@@ -296,6 +296,21 @@ impl Client {
         for instance in account::bootstrap_instances(&self.tree) {
             self.tree.remove(instance);
         }
+        self.close_bootstrap();
+    }
+
+    /// Nobody will repeat the last Finish any more.
+    pub(super) fn end_farewell(&mut self) {
+        if self.farewell.take().is_some() {
+            self.close_bootstrap();
+        }
+    }
+
+    /// Gives up the way to the Bootstrap-Server if nothing leads back to it, and it cannot miss an answer.
+    fn close_bootstrap(&mut self) {
+        if self.farewell.is_none() && !self.uses(Link::Bootstrap) {
+            self.out.push_back(Output::Close { link: Link::Bootstrap });
+        }
     }
 
     /// /3/0/5 was executed, and answered: the device is as it left the factory, and starts anew. What it is
@@ -304,7 +319,6 @@ impl Client {
         if self.leaving {
             return;
         }
-        self.end_registrations();
         self.abandon_packages();
         self.break_off_session();
         self.wake = None;
@@ -313,6 +327,7 @@ impl Client {
         self.card = Fingerprint::default();
         self.bootstrap_failures = 0;
         self.tree = self.factory_store();
+        self.end_registrations();
         self.decide(now, now);
     }
 }

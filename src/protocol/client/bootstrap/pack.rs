@@ -64,8 +64,7 @@ impl Client {
         if apply(answer, &mut self.tree, &session.saved, now) {
             return self.finished(now);
         }
-        let saved = session.saved.clone();
-        self.restore(saved);
+        self.tree = session.saved.clone();
         self.without_pack(Failure::PackInvalid, now);
     }
 

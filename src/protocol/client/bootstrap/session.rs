@@ -177,14 +177,14 @@ pub(in crate::protocol::client) struct Farewell {
 }
 
 impl Farewell {
-    /// Whether `datagram` is the Finish that `answer` answered: a confirmable POST (or PUT) with the same
-    /// message ID (RFC 7252 §4.5).
+    /// Whether `datagram` is the Finish that `answer` answered: a confirmable POST with the same message ID
+    /// (RFC 7252 §4.5).
     pub(in crate::protocol::client) fn answers(&self, datagram: &[u8]) -> bool {
         const TYPE: u8 = 0b0011_0000;
         match (datagram, &*self.answer) {
             ([first, code, id @ ..], [_, _, answered @ ..]) => {
                 first & TYPE == 0
-                    && [Code::POST.0, Code::PUT.0].contains(code)
+                    && *code == Code::POST.0
                     && id.len() >= 2
                     && id.get(..2) == answered.get(..2)
             }

@@ -23,7 +23,7 @@ use smallvec::SmallVec;
 
 use self::download::Download;
 use self::installation::{Installation, Shown, Step};
-use self::target::{FIRMWARE, Report, SOFTWARE, Status, Target, Verb};
+use self::target::{Report, Status, Target, Verb};
 use self::uri::PackageUri;
 use super::client::{Client, earliest, exchange_timeout};
 use super::event::{Fate, Link, Reason, State};
@@ -54,6 +54,14 @@ impl Command {
             Command::Execute(path) => *path,
         }
     }
+
+    /// What is written; none if something is executed.
+    fn value(&self) -> Option<&Value> {
+        match self {
+            Command::Write(entry) => Some(&entry.value),
+            Command::Execute(_) => None,
+        }
+    }
 }
 
 /// Whether what a server writes or executes at `path`, a resource, is a [`Command`].
@@ -61,17 +69,18 @@ pub(super) fn intercepts(path: Path) -> bool {
     Target::of(path).is_some()
 }
 
-/// Whether a command may come as things stand.
+/// Whether a server may, as things stand, write `value` at `path`, a resource, or without one, execute it.
+/// What is no [`Command`] is none of our business, and may come.
 ///
 /// # Errors
 /// 4.05 for what the present state does not allow: a package or a URI while there is another, or in a way
 /// that is not that of /5/0/9; Update before Downloaded, Cancel before there is anything or after Update
 /// (/5/0/10); Install before Delivered, Activate and the others before Installed.
-pub(super) fn admit(tree: &Tree, command: &Command) -> Result<(), Code> {
-    let Some((target, verb)) = Target::of(command.path()) else { return Ok(()) };
+pub(super) fn admit(tree: &Tree, path: Path, value: Option<&Value>) -> Result<(), Code> {
+    let Some((target, verb)) = Target::of(path) else { return Ok(()) };
     let status = target.status(tree);
     let ready = match (target, verb) {
-        (Target::Firmware, Verb::Package | Verb::Uri) if resets(command) => status != Status::Installing,
+        (Target::Firmware, Verb::Package | Verb::Uri) if resets(value) => status != Status::Installing,
         (Target::Firmware, Verb::Package) => status == Status::Idle && delivery(tree) != Some(PULL_ONLY),
         (Target::Firmware, Verb::Uri) => status == Status::Idle && delivery(tree) != Some(PUSH_ONLY),
         (Target::Software(_), Verb::Package | Verb::Uri) => status == Status::Idle,
@@ -96,14 +105,11 @@ fn delivery(tree: &Tree) -> Option<i64> {
 }
 
 /// /5/0/3: an empty URI, or a package set to NULL, resets the state machine.
-fn resets(command: &Command) -> bool {
-    match command {
-        Command::Write(entry) => match &entry.value {
-            Value::Opaque(bytes) => matches!(**bytes, [] | [0]),
-            value => value.byte_len() == 0,
-        },
-        Command::Execute(_) => false,
-    }
+fn resets(value: Option<&Value>) -> bool {
+    value.is_some_and(|value| match value {
+        Value::Opaque(bytes) => matches!(**bytes, [] | [0]),
+        value => value.byte_len() == 0,
+    })
 }
 
 /// The version of the firmware a device runs, if it is not the one it left the factory with.
@@ -124,6 +130,11 @@ impl Packages {
     /// Whether a GET of a package is on its way.
     pub(super) fn is_asking(&self) -> bool {
         self.download.as_ref().is_some_and(|download| download.asking)
+    }
+
+    /// Whether a package is being downloaded, or a download that broke off is to go on.
+    pub(super) fn is_downloading(&self) -> bool {
+        self.download.is_some()
     }
 
     /// The exchange layer of the download.
@@ -164,11 +175,11 @@ impl Client {
     /// Carries out a command that was admitted and answered with success.
     pub(super) fn package_command(&mut self, command: Command, now: Instant) {
         let Some((target, verb)) = Target::of(command.path()) else { return };
-        if admit(&self.tree, &command).is_err() {
+        if admit(&self.tree, command.path(), command.value()).is_err() {
             // Of several in one request, one before changed the state: what does not fit any more has no effect.
             return;
         }
-        let reset = target == Target::Firmware && resets(&command);
+        let reset = target == Target::Firmware && resets(command.value());
         match (verb, command) {
             (Verb::Package | Verb::Uri, Command::Write(_)) if reset => {
                 self.end_package(target, Shown { status: Status::Idle, report: Report::Initial }, now);
@@ -317,7 +328,7 @@ impl Client {
 
     /// The new firmware runs.
     fn restart_with(&mut self, version: PackageVersion, now: Instant) {
-        self.tree.set(VERSION, Value::String(version.to_string().into()));
+        self.put_value(VERSION, Value::String(version.to_string().into()), now);
         let up = matches!(
             self.state,
             State::Registering | State::RegistrationBackoff | State::Registered | State::Updating
@@ -325,7 +336,6 @@ impl Client {
         if up && !self.leaving && self.config.firmware.reboots {
             self.reboot(now);
         }
-        self.changed(VERSION, now);
     }
 
     fn show_package(&mut self, target: Target, shown: Shown, now: Instant) {
@@ -335,16 +345,34 @@ impl Client {
 
     /// Gives a resource this value; observers are to know if it had another.
     fn put_value(&mut self, path: Path, value: Value, now: Instant) {
-        if self.tree.get(path) != Some(&value) {
-            self.tree.set(path, value);
-            self.changed(path, now);
-        }
+        self.put_value_where(path, value, |_| true, now);
     }
 
     /// The same of an optional resource, which not every device has.
     fn put_value_if_there(&mut self, path: Path, value: Value, now: Instant) {
-        if self.tree.get(path).is_some() {
-            self.put_value(path, value, now);
+        self.put_value_where(path, value, |held| held.is_some(), now);
+    }
+
+    /// During a bootstrap there are two stores, and one that fails goes back to the other: what became of a
+    /// package is in both.
+    fn put_value_where(
+        &mut self,
+        path: Path,
+        value: Value,
+        wanted: fn(Option<&Value>) -> bool,
+        now: Instant,
+    ) {
+        let saved = self.bootstrap.as_mut().map(|session| &mut session.saved);
+        let mut changed = false;
+        for store in [Some(&mut self.tree), saved].into_iter().flatten() {
+            let held = store.get(path);
+            if wanted(held) && held != Some(&value) {
+                store.set(path, value.clone());
+                changed = true;
+            }
+        }
+        if changed {
+            self.changed(path, now);
         }
     }
 
@@ -380,19 +408,6 @@ impl Client {
         } else {
             self.show_package(target, shown, now);
         }
-    }
-
-    /// Goes back to an earlier store; apart from the firmware the device runs by now, and how its packages
-    /// stand.
-    pub(super) fn restore(&mut self, mut saved: Tree) {
-        let software = self.tree.instances(SOFTWARE).map(|instance| Path::instance(SOFTWARE, instance));
-        let kept = [VERSION, Path::instance(FIRMWARE, 0)].into_iter().chain(software);
-        for (path, value) in kept.flat_map(|path| self.tree.entries(path)) {
-            if self.tree.is_own(path) || saved.is_own(path) {
-                saved.set(path, value.clone());
-            }
-        }
-        self.tree = saved;
     }
 
     /// The device is switched off or leaves: its packages come to nothing.

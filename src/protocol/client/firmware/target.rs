@@ -3,8 +3,8 @@
 use super::policy::PackageFailure;
 use crate::protocol::lwm2m::{Path, Tree, Value};
 
-pub(super) const FIRMWARE: u16 = 5;
-pub(super) const SOFTWARE: u16 = 9;
+const FIRMWARE: u16 = 5;
+const SOFTWARE: u16 = 9;
 
 /// What a package is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

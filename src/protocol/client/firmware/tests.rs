@@ -13,6 +13,8 @@ use crate::protocol::lwm2m::{Version, package};
 const STATE: Path = Path::resource(5, 0, 3);
 const RESULT: Path = Path::resource(5, 0, 5);
 const UPDATE: Path = Path::resource(5, 0, 2);
+const URI_AT: Path = Path::resource(5, 0, 1);
+const LIFETIME: Path = Path::resource(1, 0, 1);
 const CANCEL: Path = Path::resource(5, 0, 10);
 /// Both lead to one address.
 const LINKS: [Link; 2] = [Link::Server(101), Link::Package];
@@ -223,7 +225,7 @@ impl Scene {
 
     /// What manage does with a command that came in a request.
     fn ask(&mut self, command: Command) -> Result<(), Code> {
-        admit(&self.client.tree, &command)?;
+        admit(&self.client.tree, command.path(), command.value())?;
         self.client.package_command(command, self.now);
         self.settle();
         Ok(())
@@ -556,9 +558,48 @@ fn a_factory_reset_does_not_bring_the_old_firmware_back() {
     let store = scene.client.factory_store();
     assert_eq!(store.get(VERSION), Some(&"2.1.0".into()));
     assert_eq!(store.get(STATE), Some(&Value::Integer(0)));
-    // A bootstrap that is taken back takes no update back.
-    scene.client.restore(store);
-    assert_eq!((scene.shown(), scene.version()), ((2, 0), "2.1.0"));
+}
+
+#[test]
+fn a_bootstrap_that_fails_takes_back_what_was_written_and_no_update() {
+    let mut scene = Scene::new(FirmwarePolicy::default());
+    scene.push(&package(50)).unwrap();
+    scene.execute(UPDATE).unwrap();
+    scene.client.begin_unasked(scene.now);
+    let written = [(URI_AT, Value::from("coap://of.the.bootstrap.server/")), (LIFETIME, Value::Integer(7))];
+    let before = [Value::from(""), Value::Integer(86_400)];
+    for (path, value) in written {
+        scene.client.tree.set(path, value);
+    }
+    // The Bootstrap-Server has deleted it.
+    scene.client.tree.remove(VERSION);
+    scene.run(secs(31));
+    assert_eq!(scene.client.state(), State::Bootstrapping);
+    scene.run(secs(300));
+    assert_eq!(scene.failures, [Failure::NoFinish]);
+    assert_eq!(scene.client.state(), State::Registered);
+    assert_eq!((scene.shown(), scene.version()), ((0, 1), "2.1.0"));
+    let after = [URI_AT, LIFETIME].map(|path| scene.client.tree.get(path).cloned());
+    assert_eq!(after, before.map(Some));
+}
+
+#[test]
+fn a_package_that_comes_during_a_bootstrap_that_fails_can_be_installed_after_it() {
+    let (mut slow, bytes) = (FirmwarePolicy::default(), package(20_000));
+    slow.install_time = secs(1);
+    let gate = std::rc::Rc::new(std::cell::Cell::new(false));
+    let opened = gate.clone();
+    let mut scene = Scene::new(slow).serving(move |_| opened.get().then(|| content(&bytes)));
+    scene.pull(URI).unwrap();
+    scene.client.begin_unasked(scene.now);
+    gate.set(true);
+    scene.run(secs(60));
+    assert_eq!((scene.client.state(), scene.shown()), (State::Bootstrapping, (2, 0)));
+    scene.run(secs(300));
+    assert_eq!((scene.client.state(), scene.shown()), (State::Registered, (2, 0)));
+    scene.execute(UPDATE).unwrap();
+    scene.run(secs(2));
+    assert_eq!((scene.shown(), scene.version()), ((0, 1), "2.1.0"));
 }
 
 #[test]

@@ -33,9 +33,8 @@ pub(super) fn execute(
     }
     let arguments = Arguments::parse(request.payload()).ok_or(Code::BAD_REQUEST)?;
     if firmware::intercepts(path) {
-        let command = Command::Execute(path);
-        firmware::admit(site.tree, &command)?;
-        effects.push(Effect::Package(command));
+        firmware::admit(site.tree, path, None)?;
+        effects.push(Effect::Package(Command::Execute(path)));
         return Ok(Message::response(Code::CHANGED));
     }
     match (object, resource) {

@@ -46,7 +46,7 @@ pub(super) use composite::values as composite_values;
 pub(super) use execute::Kept;
 pub(super) use read::{content_of, told, values};
 pub(super) use target::{Asker, is_hidden};
-pub(super) use view::{View, given};
+pub(super) use view::{CLOCK, View, given};
 
 /// Content formats the device understands, for `ct` of its registration.
 pub(super) fn formats(version: Version) -> &'static [ContentFormat] {

@@ -54,7 +54,7 @@ impl<'a> View<'a> {
 
 /// /3/0/13, Current Time: a clock, which goes on from what it was set to. A device's own value of it is what
 /// it would have shown at [`Instant::ZERO`], so that one that was never set takes nothing.
-const CLOCK: Path = Path::resource(3, 0, 13);
+pub(in crate::protocol::client) const CLOCK: Path = Path::resource(3, 0, 13);
 
 /// What to store so that `entry`, which is given at `now`, is seen from now on.
 pub(in crate::protocol::client) fn given(mut entry: Entry, now: Instant) -> Entry {

@@ -116,10 +116,7 @@ pub(super) fn admit(tree: &Tree, entry: &Entry, version: Version) -> Result<(), 
     if !objects::resource(entry.path).is_some_and(|known| known.accepts(&entry.value)) {
         return Err(Code::BAD_REQUEST);
     }
-    if firmware::intercepts(entry.path) {
-        firmware::admit(tree, &Command::Write(entry.clone()))?;
-    }
-    Ok(())
+    firmware::admit(tree, entry.path, Some(&entry.value))
 }
 
 /// What a replace takes away from an object instance: what servers can write, need not be there, and is

@@ -143,6 +143,11 @@ impl Client {
                 coap::Output::Event(_) => {}
             }
         }
+        // The way to a server there still is an account of is wanted again.
+        let server = registration.account.short_server_id;
+        if !account::servers(&self.tree).iter().any(|account| account.short_server_id == server) {
+            self.out.push_back(Output::Close { link });
+        }
     }
 
     /// /3/0/4 was executed: the device starts anew with what it holds. Sessions and waits are gone; so are
@@ -153,7 +158,7 @@ impl Client {
         }
         self.break_off_session();
         self.wake = None;
-        self.farewell = None;
+        self.end_farewell();
         // Another card makes other accounts, and nothing is kept of those before.
         let exchanged = self.look_at_card(now);
         let before = std::mem::take(&mut self.registrations);

@@ -8,7 +8,7 @@ use rustc_hash::FxHasher;
 use smallvec::SmallVec;
 
 use super::super::client::Client;
-use super::super::manage::{self, Asker, View};
+use super::super::manage::{self, Asker, CLOCK, View};
 use super::conditions::Seen;
 use crate::base::Instant;
 use crate::protocol::coap::Code;
@@ -52,7 +52,7 @@ impl Client {
                 Err(code) if !composite => return Err(code),
                 values => values.unwrap_or_default(),
             };
-            note(*path, &values, &mut sample.seen);
+            note(&view, *path, &values, &mut sample.seen);
             sample.measured |= is_measured(&view, *path);
             match sample.entries.is_empty() {
                 true => sample.entries = values,
@@ -82,12 +82,19 @@ impl Client {
 }
 
 fn is_measured(view: &View<'_>, path: Path) -> bool {
-    view.entries(path).any(|(_, value)| matches!(value, Cow::Owned(_)))
+    view.entries(path).any(|(at, value)| matches!(value, Cow::Owned(_)) && !ticks(path, at))
+}
+
+/// Whether `at`, of what is observed at `path`, is the clock. That it goes on is no news to an observer of all
+/// of the device, as it would be at every look; that it was set is, and whoever observes the clock itself
+/// wants to see it go.
+fn ticks(path: Path, at: Path) -> bool {
+    at == CLOCK && path != CLOCK
 }
 
 /// Adds what the values of one observed path come to: one mark for each single value of a resource, so that
 /// thresholds can be held against it, else one for all.
-fn note(path: Path, entries: &[Entry], seen: &mut Sight) {
+fn note(view: &View<'_>, path: Path, entries: &[Entry], seen: &mut Sight) {
     let from = seen.len();
     if path.depth() >= 3 {
         let single = entries.iter().map_while(|entry| Some((entry.path, Seen::of(&entry.value)?)));
@@ -97,13 +104,18 @@ fn note(path: Path, entries: &[Entry], seen: &mut Sight) {
         }
         seen.truncate(from);
     }
-    seen.push((path, Seen::Digest(digest(entries))));
+    let compared = entries.iter().map(|entry| match ticks(path, entry.path) {
+        // Stored is what it was set to, which changes when it is set anew.
+        true => (entry.path, view.tree.get(entry.path).unwrap_or(&entry.value)),
+        false => (entry.path, &entry.value),
+    });
+    seen.push((path, Seen::Digest(digest(compared))));
 }
 
 /// A hash of values and where they are.
-fn digest(entries: &[Entry]) -> u64 {
+fn digest<'a>(values: impl Iterator<Item = (Path, &'a Value)>) -> u64 {
     let mut hasher = FxHasher::default();
-    for Entry { path, value } in entries {
+    for (path, value) in values {
         path.ids().iter().for_each(|id| hasher.write_u16(*id));
         match value {
             Value::String(text) | Value::CoreLink(text) => bytes(&mut hasher, text.as_bytes()),

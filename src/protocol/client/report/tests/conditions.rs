@@ -286,3 +286,42 @@ proptest! {
         pair.balance();
     }
 }
+
+#[test]
+fn that_the_clock_goes_on_is_no_news_but_to_who_observes_the_clock() {
+    const CLOCK: &str = "/3/0/13";
+    for above in ["/3", "/3/0"] {
+        let mut pair = Setup::measuring(80).start();
+        pair.write(CLOCK, Value::Time(1_700_000_000));
+        let format = Some(ContentFormat::SENML_CBOR);
+        let (_, answer) = pair.observe(above, "", format);
+        pair.run_for(secs(1_000));
+        assert!(pair.told.is_empty(), "{above}: {:?}", pair.told);
+        // The time is in what is told of other news.
+        pair.measure(79);
+        pair.run_for(secs(1_000));
+        assert_eq!(pair.told.len(), 1, "{above}");
+        let clock = |entries: Vec<Entry>| entries.into_iter().find(|entry| entry.path == path(CLOCK));
+        let told = clock(pair.told[0].entries(above)).unwrap();
+        let first = content::decode(ContentFormat::SENML_CBOR, path(above), answer.payload()).unwrap();
+        assert_ne!(told, clock(first).unwrap());
+        // Setting it is news.
+        pair.write(CLOCK, Value::Time(1_800_000_000));
+        pair.run_for(secs(1_000));
+        assert_eq!(pair.told.len(), 2, "{above}");
+    }
+    let mut pair = Setup::default().start();
+    pair.write(CLOCK, Value::Time(1_700_000_000));
+    pair.observe(CLOCK, "pmin=10", None);
+    pair.run_for(secs(1_000));
+    assert!(pair.told.len() > 10, "{}", pair.told.len());
+}
+
+#[test]
+fn a_device_of_which_only_the_clock_goes_on_is_not_looked_at_all_the_time() {
+    let mut pair = Setup::default().start();
+    pair.write("/3/0/13", Value::Time(1_700_000_000));
+    pair.observe("/3", "", Some(ContentFormat::SENML_CBOR));
+    let registration = pair.client.registered(SSID).unwrap();
+    assert_eq!(registration.report_due(), None);
+}
