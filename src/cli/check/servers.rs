@@ -43,15 +43,16 @@ pub(super) fn lines(scenario: &Scenario) -> Vec<(&'static str, String)> {
     lines
 }
 
+/// The file that says what single endpoints are given.
 fn directory(scenario: &Scenario) -> Vec<(&'static str, String)> {
     let Some(file) = &scenario.servers.bootstrap_server.directory else { return Vec::new() };
     let Some(directory) = scenario.fitted.directory() else { return Vec::new() };
     let rows = counted(directory.rows() as u64, "endpoint");
-    let different = counted(directory.different() as u64, "different way");
-    let mut lines = vec![("directory", format!("{file}: {rows} by name, in {different}"))];
+    let different = counted(directory.different() as u64, "plan");
+    let mut lines = vec![("directory", format!("{file}: {rows} by name, {different}"))];
     if directory.secured() > 0 {
         let rows = counted(directory.secured() as u64, "endpoint");
-        let words = format!("{rows} get a Security Mode: stored, but the transport has no security yet");
+        let words = format!("{rows} with a Security Mode: written, but the transport has no security yet");
         lines.push(("", words));
     }
     lines
