@@ -11,19 +11,19 @@
 //! | room | what lives there | shell |
 //! |---|---|---|
 //! | [`base`] | what everyone shares: instants and the one clock, seeds and their child generators, the timer wheel, quantities that are parsed once and valid ever after | the clock |
-//! | [`protocol::coap`] | CoAP: strict message codec, the exchange layer with one peer (retransmission, deduplication, separate responses), block-wise transfer | |
-//! | [`protocol::lwm2m`] | the data model: paths, values, versions, object definitions, the tree of one device, who may access it and when whom to notify, server URIs | |
-//! | [`protocol::content`] | one codec per content format, to and from the values of the model | |
-//! | [`protocol::client`] | the meter's side: bootstrap, register, manage, report, composed behind one poll interface | |
-//! | [`protocol::server`] | the mirror image: the bootstrap sequence; the registry of the EMS, and what it asks and tells devices; one exchange layer per peer | |
+//! | [`protocol::coap`] | CoAP: strict message codec, the exchange layer with one peer (retransmission, deduplication, separate responses), observations, block-wise transfer | |
+//! | [`protocol::lwm2m`] | the data model: paths, values, versions, object definitions as tables, the tree of one device, who may access it and when whom to notify, packages, server URIs | |
+//! | [`protocol::content`] | one codec per content format, to and from the values of the model; which version has which | |
+//! | [`protocol::client`] | the meter's side: bootstrap in all four ways, registrations and the manners of known clients, management, notifications and Send, firmware and software, composed behind one poll interface | |
+//! | [`protocol::server`] | the mirror image: who is given what in a bootstrap, and in which order; the registry of the EMS, its interviews and campaigns; the pace and the manners of both; one exchange layer per peer | |
 //! | [`faults`] | what a bad link does to datagrams | |
 //! | [`metrics`] | what is counted: events as closed enums, one recorder per shard, histograms with bounds, the snapshot that is all a reader sees | |
-//! | [`meter`] | the protocol client and its network paths as one meter; its actix actor | the actor |
+//! | [`meter`] | the protocol client and its network paths as one meter; in `device` the objects it leaves the factory with, and what it measures; its actix actor | the actor |
 //! | [`transport`] | UDP in batches with a source per meter, the gate, timers, the kernel's counters | all |
 //! | [`fleet`] | when each meter starts and what a run will cost; the supervisor and the shards that drive it | supervisor, shards |
 //! | [`servers`] | the embedded servers: `protocol::server` machines behind sockets, on threads of their own | all |
-//! | [`sim`] | the same meters and servers in virtual time, over links that may be bad | |
-//! | [`scenario`] | a TOML file as people write it, and resolved; provisioning files and smartcards; from there to the rooms' own configurations | |
+//! | [`sim`] | the same meters and servers in virtual time, over links that may be bad; the interoperability cases | |
+//! | [`scenario`] | a TOML file as people write it, and resolved; what single meters are fitted with or given (provisioning, smartcards, the Bootstrap-Server's directory); from there to the rooms' own configurations | |
 //! | [`report`] | one model of the results, many writers; balances and the verdict | the writers |
 //! | [`cli`] | the command line, the exit codes, the progress of a run as text, one meter in the foreground | all |
 //!

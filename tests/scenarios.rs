@@ -40,9 +40,15 @@ fn load(path: &Path) -> Scenario {
     let text = fs::read_to_string(path).expect("a readable scenario");
     let scenario = scenario::load(&name, &text, &Overrides::default(), 2);
     let scenario = scenario.unwrap_or_else(|error| panic!("{error}"));
-    let Some(file) = scenario.provision.clone() else { return scenario };
-    let text = fs::read_to_string(folder().join(&file)).expect("a readable provisioning file");
-    scenario.provisioned(&file, &text).unwrap_or_else(|error| panic!("{error}"))
+    let named = |file: &str| fs::read_to_string(folder().join(file)).expect("a readable file beside it");
+    let scenario = match scenario.provision.clone() {
+        Some(file) => scenario.provisioned(&file, &named(&file)).unwrap_or_else(|error| panic!("{error}")),
+        None => scenario,
+    };
+    match scenario.servers.bootstrap_server.directory.clone() {
+        Some(file) => scenario.directed(&file, &named(&file)).unwrap_or_else(|error| panic!("{error}")),
+        None => scenario,
+    }
 }
 
 fn run(name: &str) -> (Scenario, DryRun) {
@@ -120,12 +126,32 @@ fn with_a_card_meters_register_at_once_and_again_when_it_is_exchanged() {
 #[test]
 fn client_initiated_meters_are_given_what_is_planned_for_their_names() {
     let (_, outcome) = run("client-initiated");
-    // Ten meters, of which five get one account.
-    assert_eq!(outcome.ems.registrations, 15);
+    // Ten meters, of which five get one account by pattern and two by name.
+    assert_eq!(outcome.ems.registrations, 13);
     assert_eq!((outcome.bootstrap.requests, outcome.bootstrap.finished), (10, 10));
-    // One object or two instances, twice; and the extra.
-    assert_eq!(outcome.bootstrap.writes, 5 * 2 + 5 * 5);
+    // One object or two instances or one, twice; and the extra.
+    assert_eq!(outcome.bootstrap.writes, 5 * 2 + 3 * 5 + 2 * 3);
     assert!(outcome.onboarding.iter().all(|took| *took > Duration::from_secs(1)), "the hold-off");
+}
+
+#[test]
+fn a_directory_gives_each_endpoint_what_its_row_says_and_strangers_are_refused() {
+    let text = "fleet = { meters = 3, endpoint = \"m{index}\" }\nrun.hold = \"100s\"\n\
+                servers.bootstrap_server.endpoints = []";
+    let scenario = scenario::load("storm.toml", text, &Overrides::default(), 2).expect("a good scenario");
+    let lone = dry_run(in_small(&scenario));
+    assert_eq!((lone.bootstrap.finished, lone.held[MeterState::Registered]), (0, 0), "{lone:?}");
+    let csv = "endpoint,lifetime\nm0,60\nm1,600\n";
+    let toml = "[[meter]]\nendpoint = \"m0\"\nlifetime = 60\n[[meter]]\nendpoint = \"m1\"\nlifetime = 600\n";
+    for (file, text) in [("rows.csv", csv), ("rows.toml", toml)] {
+        let scenario = scenario.clone().directed(file, text).unwrap_or_else(|error| panic!("{error}"));
+        let outcome = dry_run(in_small(&scenario));
+        assert_eq!((outcome.bootstrap.finished, outcome.held[MeterState::Registered]), (2, 2), "{outcome:?}");
+        assert!(outcome.bootstrap.refused > 0, "{outcome:?}");
+        // m0 every 30 s, as long as the third meter is waited for; m1 not before 300 s.
+        let stay = scenario.run.settle.duration();
+        assert_eq!(outcome.ems.updates, stay.as_secs() / 30, "{outcome:?}");
+    }
 }
 
 #[test]

@@ -51,6 +51,7 @@ impl ScenarioArgs {
             let file = std::path::absolute(&file).unwrap_or(file);
             scenario = provision(scenario, &file)?;
         }
+        scenario = directory(scenario, folder)?;
         cards(scenario, folder)
     }
 }
@@ -61,6 +62,18 @@ fn provision(mut scenario: Scenario, file: &Path) -> Result<Scenario, RunError> 
     let name = file.display().to_string();
     scenario.provision = Some(name.clone());
     Ok(scenario.provisioned(&name, &text)?)
+}
+
+fn directory(mut scenario: Scenario, folder: &Path) -> Result<Scenario, RunError> {
+    let Some(file) = scenario.servers.bootstrap_server.directory.take() else { return Ok(scenario) };
+    let file = folder.join(file);
+    let file = std::path::absolute(&file).unwrap_or(file);
+    let help = "name a file beside the scenario with servers.bootstrap_server.directory";
+    let text = read(&file, help, |bytes| String::from_utf8(bytes).ok())?;
+    let name = file.display().to_string();
+    // As the results keep it.
+    scenario.servers.bootstrap_server.directory = Some(name.clone());
+    Ok(scenario.directed(&name, &text)?)
 }
 
 fn cards(mut scenario: Scenario, folder: &Path) -> Result<Scenario, RunError> {

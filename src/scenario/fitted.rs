@@ -1,4 +1,5 @@
-//! What single meters are fitted with, out of the files a scenario names: provisioning and smartcards.
+//! What single meters are fitted with, out of the files a scenario names: provisioning, smartcards, and the
+//! directory of the embedded Bootstrap-Server.
 
 mod cards;
 
@@ -10,7 +11,7 @@ use crate::protocol::client::{Card, Provision};
 use crate::protocol::lwm2m::{Entry, Host, ServerUri};
 
 use super::error::ScenarioError;
-use super::provision::Provisioning;
+use super::provision::{DirectoryFile, Provisioning};
 use super::resolved::Scenario;
 use crate::base::Instant;
 
@@ -22,6 +23,7 @@ pub struct Fitted {
     provisioning: Option<Arc<Provisioning>>,
     /// The cards, in the order of the meters; one if all have the same.
     cards: Option<Arc<[Arc<[u8]>]>>,
+    directory: Option<Arc<DirectoryFile>>,
 }
 
 impl Fitted {
@@ -30,14 +32,24 @@ impl Fitted {
         self.provisioning.as_deref()
     }
 
+    /// What the directory of the embedded Bootstrap-Server says.
+    pub fn directory(&self) -> Option<&DirectoryFile> {
+        self.directory.as_deref()
+    }
+
     pub(super) fn card_files(&self) -> Option<&Arc<[Arc<[u8]>]>> {
         self.cards.as_ref()
     }
 
-    /// The addresses of further Bootstrap-Servers that single meters have, as far as they have no names.
+    /// The addresses of further servers that single meters have or are given, as far as they have no names.
     pub(super) fn addresses(&self, meters: u32) -> Vec<SocketAddr> {
         let uris = self.provisioning.as_ref().map(|file| file.bootstrap_uris(meters));
-        uris.iter().flatten().filter_map(ServerUri::address).collect()
+        let own = uris.iter().flatten().filter_map(ServerUri::address);
+        let given = self.directory.iter().flat_map(|file| file.uris());
+        let mut addresses: Vec<_> = own.chain(given.filter_map(|uri| uri.address())).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses
     }
 }
 
@@ -78,6 +90,18 @@ impl Scenario {
         }
         self.fleet.endpoint = names;
         self.fitted.provisioning = Some(Arc::new(provisioning));
+        Ok(self)
+    }
+
+    /// Gives the embedded Bootstrap-Server its directory, what single endpoints are given; `file` is what errors
+    /// call the text.
+    ///
+    /// # Errors
+    /// The first mistake in the text, two rows of one endpoint, or what the scenario cannot do: an account it has
+    /// not, an EMS that is not on this machine without `allow_remote`, a resource no step writes.
+    pub fn directed(mut self, file: &str, text: &str) -> Result<Self, ScenarioError> {
+        let directory = DirectoryFile::parse(&self, file, text)?;
+        self.fitted.directory = Some(Arc::new(directory));
         Ok(self)
     }
 

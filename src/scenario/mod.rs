@@ -22,7 +22,7 @@ pub use configs::Places;
 pub use document::Overrides;
 pub use error::ScenarioError;
 pub use fitted::Fitted;
-pub use provision::Provisioning;
+pub use provision::{DirectoryFile, Provisioning};
 pub use resolved::{
     Account, Bootstrap, BootstrapServer, BootstrapTerms, CardTerms, Coap, Embedded, EmsCampaign, EmsServer,
     Fleet, Goal, Local, Manners, Mode, PlanFor, PortRange, Retry, Run, Scenario, ServerChoice, Servers,

@@ -87,6 +87,7 @@ delay = "1s"
 block = true
 resources = { "5" = 60 }
 [servers.bootstrap_server]
+directory = "directory.csv"
 command_timeout = "60s"
 session_timeout = "60s"
 extra = { "/4/0/0" = 41 }

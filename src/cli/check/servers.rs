@@ -21,6 +21,7 @@ pub(super) fn lines(scenario: &Scenario) -> Vec<(&'static str, String)> {
             let plans = counted(server.plans.len() as u64, "plan");
             lines.push(("", format!("and {plans} for other endpoints, which come first")));
         }
+        lines.extend(directory(scenario));
         lines.extend(server.initiative.map(|initiative| {
             let (after, rate) = (Span(initiative.after), initiative.rate);
             ("", format!("begins to bootstrap meters itself {after} after the first, {rate}"))
@@ -38,6 +39,21 @@ pub(super) fn lines(scenario: &Scenario) -> Vec<(&'static str, String)> {
     if servers.embedded_accounts().next().is_some() {
         lines.extend(ems(&servers.ems_server));
         lines.extend(service(&servers.ems_server.service, scenario));
+    }
+    lines
+}
+
+/// The file that says what single endpoints are given.
+fn directory(scenario: &Scenario) -> Vec<(&'static str, String)> {
+    let Some(file) = &scenario.servers.bootstrap_server.directory else { return Vec::new() };
+    let Some(directory) = scenario.fitted.directory() else { return Vec::new() };
+    let rows = counted(directory.rows() as u64, "endpoint");
+    let different = counted(directory.different() as u64, "plan");
+    let mut lines = vec![("directory", format!("{file}: {rows} by name, {different}"))];
+    if directory.secured() > 0 {
+        let rows = counted(directory.secured() as u64, "endpoint");
+        let words = format!("{rows} with a Security Mode: written, but the transport has no security yet");
+        lines.push(("", words));
     }
     lines
 }

@@ -49,7 +49,7 @@ impl Scenario {
     }
 
     /// The accounts as the embedded Bootstrap-Server writes them.
-    pub(super) fn written_accounts(&self, embedded: &[ServerUri]) -> Vec<server::Account> {
+    pub(in crate::scenario) fn written_accounts(&self, embedded: &[ServerUri]) -> Vec<server::Account> {
         let written = self.located(embedded).map(|(account, uri)| {
             let uri = uri.map(ServerUri::to_string).unwrap_or_default();
             let plain = server::Account::new(uri, account.short_server_id, account.lifetime.duration());

@@ -56,7 +56,8 @@ impl Scenario {
     /// servers themselves fill in those that are missing.
     pub fn bootstrap_config(&self, ems: &[ServerUri]) -> BootstrapConfig {
         let server = &self.servers.bootstrap_server;
-        let mut directory = Directory::default();
+        let by_name = self.fitted.directory().map(|file| Arc::new(file.plans(self, ems)));
+        let mut directory = Directory { by_name: by_name.unwrap_or_default(), ..Directory::default() };
         for plan in &server.plans {
             let terms = Arc::new(self.plan_of(&plan.terms, ems));
             let patterns = plan.endpoints.iter().map(|pattern| (pattern.clone(), terms.clone()));

@@ -1,27 +1,26 @@
-//! The provisioning file as CSV (RFC 4180): a header with the names of the columns, and a row a meter.
+//! A sheet as CSV (RFC 4180): a header with the names of the columns, and a row a meter.
 //!
 //! Empty cells set nothing, empty lines and lines that begin with `#` are passed over.
 
 use crate::scenario::error::ScenarioError;
 use crate::scenario::resource::Written;
 
-use super::Provisioning;
-use super::rows::{Cell, Column, Mistake, Rows};
+use super::rows::{Cell, Column, Mistake, Sheet};
 
 /// More columns than this have no use.
 const MOST_COLUMNS: usize = 256;
 
-pub(super) fn parse(file: &str, text: &str) -> Result<Provisioning, ScenarioError> {
-    rows(text.strip_prefix('\u{feff}').unwrap_or(text)).map_err(|mistake| mistake.in_file(file))
+pub(super) fn parse<S: Sheet>(sheet: S, file: &str, text: &str) -> Result<S::Made, ScenarioError> {
+    rows(sheet, text.strip_prefix('\u{feff}').unwrap_or(text))
+        .map_err(|mistake| mistake.in_file(file, S::COLUMNS))
 }
 
-fn rows(text: &str) -> Result<Provisioning, Mistake> {
+fn rows<S: Sheet>(mut sheet: S, text: &str) -> Result<S::Made, Mistake> {
     let mut reader = Reader { rest: text, line: 1, column: 1 };
     let Some(header) = reader.record()? else {
         return Err(Mistake::new((1, 1), "", "has no header with the names of the columns"));
     };
-    let columns = columns(&header)?;
-    let mut rows = Rows::default();
+    let columns = columns(&sheet, &header)?;
     while let Some(record) = reader.record()? {
         let at = record.first().map_or((reader.line, 1), |field| field.at);
         if record.len() != columns.len() {
@@ -37,16 +36,16 @@ fn rows(text: &str) -> Result<Provisioning, Mistake> {
                 written: Written::Text(&field.text),
             })
             .collect();
-        rows.row(at, &cells)?;
+        sheet.row(at, &cells)?;
     }
-    Ok(rows.finish())
+    Ok(sheet.finish())
 }
 
-fn columns(header: &[Field]) -> Result<Vec<Column>, Mistake> {
+fn columns(sheet: &impl Sheet, header: &[Field]) -> Result<Vec<Column>, Mistake> {
     let mut columns: Vec<Column> = Vec::new();
     for field in header {
         let mistake = |problem: String| Mistake::new(field.at, &field.text, problem);
-        let column = Column::named(&field.text).map_err(mistake)?;
+        let column = sheet.column(&field.text).map_err(mistake)?;
         let same =
             |other: &&Column| **other == column || column.path().is_some_and(|p| other.path() == Some(p));
         if columns.iter().any(|other| same(&other)) {

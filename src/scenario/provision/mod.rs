@@ -15,6 +15,7 @@
 //! are stored and nothing more: the transport has no security yet. No message from here shows a value.
 
 mod csv;
+mod directory;
 mod rows;
 mod table;
 
@@ -26,6 +27,9 @@ use crate::protocol::lwm2m::{Entry, Path, ServerUri, Value};
 
 use super::error::ScenarioError;
 use super::resource::{self, Written};
+use rows::{Rows, Sheet};
+
+pub use directory::DirectoryFile;
 
 /// What a provisioning file says, typed and checked.
 #[derive(Clone, PartialEq)]
@@ -73,7 +77,7 @@ impl Provisioning {
     /// # Errors
     /// The first mistake, with file, line, column and the name of the column.
     pub fn parse(file: &str, text: &str) -> Result<Self, ScenarioError> {
-        if file.ends_with(".toml") { table::parse(file, text) } else { csv::parse(file, text) }
+        parse(Rows::default(), file, text)
     }
 
     /// How many meters have a row; `None` if there is only a template, which is for any number.
@@ -155,6 +159,11 @@ impl Provisioning {
         let secured = (0..meters).filter(|number| self.row(*number).iter().any(mode)).count();
         u32::try_from(secured).unwrap_or(u32::MAX)
     }
+}
+
+/// Reads a file with a row a meter.
+fn parse<S: Sheet>(sheet: S, file: &str, text: &str) -> Result<S::Made, ScenarioError> {
+    if file.ends_with(".toml") { table::parse(sheet, file, text) } else { csv::parse(sheet, file, text) }
 }
 
 impl fmt::Debug for Provisioning {

@@ -1,4 +1,5 @@
-//! What CSV and TOML have in common: columns, rows, and where a mistake is.
+//! What files with a row a meter have in common, in CSV and in TOML: columns, rows, and where a mistake is;
+//! and the rows of a provisioning file.
 
 use std::sync::Arc;
 
@@ -11,6 +12,26 @@ use crate::scenario::resource::{self, Written};
 
 use super::{Pattern, Provisioning};
 
+/// What a file with a row a meter is about, and what its rows are made into.
+pub(super) trait Sheet {
+    type Made;
+    /// The columns there are, for whoever wrote another.
+    const COLUMNS: &'static str;
+    /// The tables there are in TOML.
+    const TABLES: &'static str;
+
+    /// What the column of this name sets.
+    fn column(&self, name: &str) -> Result<Column, String>;
+
+    /// Takes what all meters have.
+    fn template(&mut self, at: (usize, usize), cells: &[Cell<'_>]) -> Result<(), Mistake>;
+
+    /// Takes the row of the next meter.
+    fn row(&mut self, at: (usize, usize), cells: &[Cell<'_>]) -> Result<(), Mistake>;
+
+    fn finish(self) -> Self::Made;
+}
+
 /// What a column or a key sets.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Column {
@@ -22,19 +43,6 @@ pub(super) enum Column {
 }
 
 impl Column {
-    pub(super) fn named(name: &str) -> Result<Self, String> {
-        Ok(match name.trim() {
-            "endpoint" => Column::Endpoint,
-            "bootstrap_uri" => Column::Resource(Path::resource(0, 0, 0)),
-            "bootstrap_identity" => Column::Identity(Path::resource(0, 0, 3)),
-            "bootstrap_key" => Column::Resource(Path::resource(0, 0, 5)),
-            "identity" => Column::Identity(Path::resource(0, 1, 3)),
-            "key" => Column::Resource(Path::resource(0, 1, 5)),
-            path if path.starts_with('/') => Column::Resource(resource::path(path)?),
-            _ => return Err("is no column of a provisioning file".to_owned()),
-        })
-    }
-
     /// The resource it sets, if it sets one.
     pub(super) fn path(self) -> Option<Path> {
         match self {
@@ -59,16 +67,14 @@ impl Mistake {
         Mistake { at, name: name.to_owned(), problem: problem.into() }
     }
 
-    pub(super) fn in_file(self, file: &str) -> ScenarioError {
+    pub(super) fn in_file(self, file: &str, columns: &str) -> ScenarioError {
         let (line, column) = self.at;
         ScenarioError {
             origin: format!("{file}:{line}:{column}"),
             key: self.name,
             value: None,
             problem: self.problem,
-            hint: "columns are endpoint, bootstrap_uri, bootstrap_identity, bootstrap_key, identity, key \
-                   and paths of resources such as /3/0/2"
-                .to_owned(),
+            hint: columns.to_owned(),
         }
     }
 }
@@ -82,18 +88,18 @@ pub(super) struct Cell<'a> {
 }
 
 impl Cell<'_> {
-    fn mistake(&self, problem: impl Into<String>) -> Mistake {
+    pub(super) fn mistake(&self, problem: impl Into<String>) -> Mistake {
         Mistake::new(self.at, self.name, problem)
     }
 
-    fn text(&self) -> Option<&str> {
+    pub(super) fn text(&self) -> Option<&str> {
         match self.written {
             Written::Text(text) => Some(text),
             Written::Toml(value) => value.as_str(),
         }
     }
 
-    fn entry(&self, path: Path) -> Result<Entry, Mistake> {
+    pub(super) fn entry(&self, path: Path) -> Result<Entry, Mistake> {
         let value = match (self.column, self.text()) {
             (Column::Identity(_), Some(text)) => Value::Opaque(text.as_bytes().into()),
             (Column::Identity(_), None) => return Err(self.mistake("must be a string")),
@@ -123,9 +129,26 @@ pub(super) struct Rows {
     taken: FxHashSet<Box<str>>,
 }
 
-impl Rows {
-    /// Takes what all meters have.
-    pub(super) fn template(&mut self, cells: &[Cell<'_>]) -> Result<(), Mistake> {
+impl Sheet for Rows {
+    type Made = Provisioning;
+    const COLUMNS: &'static str = "columns are endpoint, bootstrap_uri, bootstrap_identity, bootstrap_key, \
+                                   identity, key and paths of resources such as /3/0/2";
+    const TABLES: &'static str = "[template] and [[meter]]";
+
+    fn column(&self, name: &str) -> Result<Column, String> {
+        Ok(match name.trim() {
+            "endpoint" => Column::Endpoint,
+            "bootstrap_uri" => Column::Resource(Path::resource(0, 0, 0)),
+            "bootstrap_identity" => Column::Identity(Path::resource(0, 0, 3)),
+            "bootstrap_key" => Column::Resource(Path::resource(0, 0, 5)),
+            "identity" => Column::Identity(Path::resource(0, 1, 3)),
+            "key" => Column::Resource(Path::resource(0, 1, 5)),
+            path if path.starts_with('/') => Column::Resource(resource::path(path)?),
+            _ => return Err("is no column of a provisioning file".to_owned()),
+        })
+    }
+
+    fn template(&mut self, _at: (usize, usize), cells: &[Cell<'_>]) -> Result<(), Mistake> {
         for cell in cells {
             let numbered = cell.text().filter(|text| text.contains(['{', '}']));
             match (cell.column.path(), numbered) {
@@ -144,8 +167,7 @@ impl Rows {
         Ok(())
     }
 
-    /// Takes the row of the next meter.
-    pub(super) fn row(&mut self, at: (usize, usize), cells: &[Cell<'_>]) -> Result<(), Mistake> {
+    fn row(&mut self, at: (usize, usize), cells: &[Cell<'_>]) -> Result<(), Mistake> {
         let mut name = None;
         let begin = self.entries.len();
         for cell in cells {
@@ -169,7 +191,7 @@ impl Rows {
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> Provisioning {
+    fn finish(mut self) -> Provisioning {
         self.entries.shrink_to_fit();
         self.ends.shrink_to_fit();
         Provisioning {
@@ -183,7 +205,7 @@ impl Rows {
 }
 
 /// The Security Modes that go without saying: 0 for each account with an identity and a key.
-fn modes(paths: &mut Vec<Path>, cells: &[Cell<'_>]) -> Result<Vec<Entry>, Mistake> {
+pub(super) fn modes(paths: &mut Vec<Path>, cells: &[Cell<'_>]) -> Result<Vec<Entry>, Mistake> {
     let mut modes = Vec::new();
     for cell in cells {
         let Some(&[0, instance, resource @ (3 | 5)]) = cell.column.path().as_ref().map(Path::ids) else {

@@ -1,4 +1,4 @@
-//! The provisioning file as TOML: `[template]` for all meters, and `[[meter]]` for one after the other.
+//! A sheet as TOML: `[template]` for all meters, and `[[meter]]` for one after the other.
 
 use toml::Value;
 use toml::de::{DeTable, DeValue};
@@ -6,14 +6,13 @@ use toml::de::{DeTable, DeValue};
 use crate::scenario::error::ScenarioError;
 use crate::scenario::resource::Written;
 
-use super::Provisioning;
-use super::rows::{Cell, Column, Mistake, Rows};
+use super::rows::{Cell, Mistake, Sheet};
 
-pub(super) fn parse(file: &str, text: &str) -> Result<Provisioning, ScenarioError> {
-    rows(text).map_err(|mistake| mistake.in_file(file))
+pub(super) fn parse<S: Sheet>(sheet: S, file: &str, text: &str) -> Result<S::Made, ScenarioError> {
+    rows(sheet, text).map_err(|mistake| mistake.in_file(file, S::COLUMNS))
 }
 
-fn rows(text: &str) -> Result<Provisioning, Mistake> {
+fn rows<S: Sheet>(mut sheet: S, text: &str) -> Result<S::Made, Mistake> {
     let lines = Lines::of(text);
     let syntax = |error: toml::de::Error| {
         let at = error.span().map_or((1, 1), |span| lines.place(span.start));
@@ -22,12 +21,11 @@ fn rows(text: &str) -> Result<Provisioning, Mistake> {
     };
     let spanned = DeTable::parse(text).map_err(syntax)?;
     let root: toml::Table = text.parse().map_err(syntax)?;
-    let mut rows = Rows::default();
     for (key, value) in spanned.get_ref() {
         let (name, at) = (key.get_ref().as_ref(), lines.place(key.span().start));
         match (name, value.get_ref(), root.get(name)) {
             ("template", DeValue::Table(places), Some(Value::Table(values))) => {
-                rows.template(&cells(places, values, &lines)?)?;
+                sheet.template(at, &cells(&sheet, places, values, &lines)?)?;
             }
             ("meter", DeValue::Array(places), Some(Value::Array(values))) => {
                 for (place, value) in places.iter().zip(values) {
@@ -35,23 +33,27 @@ fn rows(text: &str) -> Result<Provisioning, Mistake> {
                     let (DeValue::Table(places), Value::Table(values)) = (place.get_ref(), value) else {
                         return Err(Mistake::new(at, name, "must be a table"));
                     };
-                    rows.row(at, &cells(places, values, &lines)?)?;
+                    sheet.row(at, &cells(&sheet, places, values, &lines)?)?;
                 }
             }
             _ => {
-                let problem = "is not known: a provisioning file has [template] and [[meter]]";
-                return Err(Mistake::new(at, name, problem));
+                return Err(Mistake::new(at, name, format!("is not known: there may be {}", S::TABLES)));
             }
         }
     }
-    Ok(rows.finish())
+    Ok(sheet.finish())
 }
 
-fn cells<'a>(places: &DeTable<'_>, values: &'a toml::Table, lines: &Lines) -> Result<Vec<Cell<'a>>, Mistake> {
+fn cells<'a>(
+    sheet: &impl Sheet,
+    places: &DeTable<'_>,
+    values: &'a toml::Table,
+    lines: &Lines,
+) -> Result<Vec<Cell<'a>>, Mistake> {
     let mut cells: Vec<Cell<'a>> = Vec::new();
     for ((key, _), (name, value)) in places.iter().zip(values) {
         let at = lines.place(key.span().start);
-        let column = Column::named(name).map_err(|problem| Mistake::new(at, name, problem))?;
+        let column = sheet.column(name).map_err(|problem| Mistake::new(at, name, problem))?;
         if cells.iter().any(|other| column.path().is_some() && other.column.path() == column.path()) {
             return Err(Mistake::new(at, name, "is there twice"));
         }

@@ -47,6 +47,7 @@ pub(in crate::scenario) struct RawAccount {
 #[serde(deny_unknown_fields, default)]
 pub(in crate::scenario) struct RawBootstrapServer {
     pub endpoints: Option<Vec<String>>,
+    pub directory: Option<String>,
     pub sequence: Option<Vec<String>>,
     pub write: Option<String>,
     pub format: Option<String>,

@@ -41,6 +41,7 @@ pub(super) fn bootstrap_server(
         endpoints: patterns(&raw.endpoints).unwrap_or_else(|| vec![EndpointPattern::any()]),
         terms,
         plans,
+        directory: raw.directory.clone(),
         patience: Patience { command, session },
         initiative: raw.initiative.as_ref().map(initiative).transpose()?,
         service: service(TABLE, &raw.service, &raw.manners)?,

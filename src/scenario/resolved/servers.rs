@@ -111,12 +111,22 @@ pub struct BootstrapServer {
     pub terms: BootstrapTerms,
     /// What others are given; these come first.
     pub plans: Vec<PlanFor>,
+    /// A file with a row for each of single endpoints, which comes before all of them.
+    pub directory: Option<String>,
     /// How long it waits.
     pub patience: Patience,
     /// Bootstraps that it begins itself.
     pub initiative: Option<Initiative>,
     /// How well it serves.
     pub service: Service,
+}
+
+impl BootstrapServer {
+    /// Which of `plans` the endpoint of this name is in; `None` for none.
+    pub(in crate::scenario) fn plan_for(&self, endpoint: &str) -> Option<usize> {
+        let fits = |plan: &PlanFor| plan.endpoints.iter().any(|pattern| pattern.fits(endpoint));
+        self.plans.iter().position(fits)
+    }
 }
 
 /// `[[servers.bootstrap_server.plan]]`: what the endpoints of some names are given.

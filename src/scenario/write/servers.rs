@@ -57,10 +57,11 @@ fn account(account: &Account) -> RawAccount {
 }
 
 fn bootstrap_server(server: &BootstrapServer) -> RawBootstrapServer {
-    let BootstrapServer { endpoints, terms, plans, patience, initiative, service: how } = server;
+    let BootstrapServer { endpoints, terms, plans, directory, patience, initiative, service: how } = server;
     let plain = plan(endpoints, terms);
     RawBootstrapServer {
         endpoints: plain.endpoints,
+        directory: directory.clone(),
         sequence: plain.sequence,
         write: plain.write,
         format: plain.format,

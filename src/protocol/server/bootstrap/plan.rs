@@ -101,6 +101,17 @@ impl Plan {
         })
     }
 
+    /// The same with the URIs of accounts that have none, as far as their Short Server IDs are known.
+    fn located(&self, uris: &[(u16, String)]) -> Self {
+        let mut plan = self.clone();
+        for account in plan.accounts.iter_mut().filter(|account| account.uri.is_empty()) {
+            if let Some((_, uri)) = uris.iter().find(|(id, _)| *id == account.short_server_id) {
+                account.uri.clone_from(uri);
+            }
+        }
+        plan
+    }
+
     /// Adds what else is to be written.
     #[must_use]
     pub fn with_extra(mut self, extra: Vec<Entry>) -> Self {
@@ -181,21 +192,19 @@ impl Directory {
 
     /// Fills in the URIs of accounts that have none, by their Short Server IDs.
     pub fn locate(&mut self, uris: &[(u16, String)]) {
-        let mut by_name = (*self.by_name).clone();
-        let named = by_name.values_mut();
+        // What was done to the plans so far, by their addresses, so that those that are shared stay shared; with
+        // the plans themselves, lest others come to lie there.
+        let mut done: FxHashMap<usize, (Arc<Plan>, Arc<Plan>)> = FxHashMap::default();
+        let named = Arc::make_mut(&mut self.by_name).values_mut();
         for plan in self.by_pattern.iter_mut().map(|(_, plan)| plan).chain(named) {
-            let lost = |account: &Account| account.uri.is_empty();
-            if !plan.accounts.iter().any(lost) {
+            if plan.accounts.iter().all(|account| !account.uri.is_empty()) {
                 continue;
             }
-            for account in Arc::make_mut(plan).accounts.iter_mut().filter(|account| lost(account)) {
-                let known = uris.iter().find(|(id, _)| *id == account.short_server_id);
-                if let Some((_, uri)) = known {
-                    account.uri.clone_from(uri);
-                }
-            }
+            let located = done
+                .entry(Arc::as_ptr(plan).addr())
+                .or_insert_with(|| (plan.clone(), Arc::new(plan.located(uris))));
+            *plan = located.1.clone();
         }
-        self.by_name = Arc::new(by_name);
     }
 
     /// What the device of this name is given; `None` if it is unknown.
