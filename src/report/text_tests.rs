@@ -101,8 +101,8 @@ Servers
                p50 <= 1.024, p99 <= 1.900, max 1.900
   campaign 2   firmware 2.0: 4 devices; 13 requests, 13 answered well; mean
                2.000 ms, p50 <= 2.048, p99 <= 7.000, max 7.000
-               4 updates begun, 4 downloaded, 3 succeeded, 1 with result 8; mean
-               1,500 ms, p50 <= 2,000, p99 <= 2,000, max 2,000
+               4 updates begun, 4 downloaded, 3 succeeded, 1 installation (8);
+               success took mean 1,500 ms, p50 <= 2,000, p99 <= 2,000, max 2,000
   misbehaviour the EMS was told to answer 5% of requests twice: 2 answered twice
 ";
     let from = text.find("\nA registration").expect("the block is there");

@@ -384,6 +384,7 @@ fn mistakes_on_the_command_line_name_the_option() {
         ("fleet..x=3", "names no key"),
         ("fleet={meters=3}", "sets a whole table"),
         ("run.hold.x=1", "goes through `hold`, which is a value"),
+        ("servers.ems_server.questions=[\"read /x\"]", "--set: servers.ems_server.questions[0] = "),
         ("fleet.meters=1\nrun.seed=2", "run.seed=2\"\"\": must be a whole number"),
     ];
     for (set, message) in cases {
