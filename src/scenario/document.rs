@@ -71,7 +71,8 @@ impl Document {
         // A list of the command line has no keys of its own in `options`.
         let inside = |path: &str| fault.key.strip_prefix(path).is_some_and(|rest| rest.starts_with('['));
         let option = self.options.get(&fault.key);
-        let option = option.or_else(|| self.options.iter().find(|(path, _)| inside(path)).map(|found| found.1));
+        let option =
+            option.or_else(|| self.options.iter().find(|(path, _)| inside(path)).map(|found| found.1));
         let origin = match (option, self.lines.get(&fault.key)) {
             (Some(option), _) => (*option).to_owned(),
             (None, Some(line)) => format!("{}:{line}", self.file),
