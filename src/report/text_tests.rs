@@ -1,6 +1,6 @@
 use super::*;
 use crate::metrics::RequestKind;
-use crate::report::{Goal, fixture};
+use crate::report::{CampaignFigures, Goal, fixture};
 
 #[test]
 fn a_sound_run_reads_like_this() {
@@ -109,6 +109,22 @@ Servers
     let to = text.find("\nDatagrams").expect("the block is there");
     assert_eq!(&text[from..to], expected);
     assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+}
+
+#[test]
+fn a_campaign_that_came_to_nobody_says_so() {
+    let totals = fixture::totals();
+    let mut inputs = fixture::managed(&totals);
+    let managed = fixture::seen(&mut inputs, 1).management.as_mut().expect("an EMS manages");
+    let nobody = CampaignFigures { action: "reboot".to_owned(), ..CampaignFigures::default() };
+    managed.campaigns = vec![CampaignFigures { rounds: 1, ..nobody.clone() }, nobody];
+    let text = summary(&RunReport::new(inputs), Style::Plain);
+    for told in [
+        "campaign 1   reboot: no devices, there was none\n",
+        "campaign 2   reboot: no devices, it had not begun\n",
+    ] {
+        assert!(text.contains(told), "no {told:?} in\n{text}");
+    }
 }
 
 #[test]
