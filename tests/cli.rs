@@ -102,6 +102,23 @@ fn meters_register_with_two_embedded_servers_and_no_bootstrap_server() {
 }
 
 #[test]
+fn check_warns_of_several_servers_without_access_control() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("storm.toml");
+    let path = file.to_str().expect("a plain path");
+    fs::write(&file, "[[servers.account]]\n[[servers.account]]\nserver = \"embedded\"\n")
+        .expect("a scenario");
+    let plan = |set: &[&str]| {
+        let set = set.iter().flat_map(|set| ["--set", *set]);
+        stdout(&bootstorm(&["check", path].into_iter().chain(set).collect::<Vec<_>>()))
+    };
+    let interview = "servers.ems_server.interview=read";
+    assert!(plan(&[interview]).contains("answer 4.01 to what no /2 allows"));
+    assert!(!plan(&[]).contains("4.01"));
+    assert!(!plan(&[interview, "servers.bootstrap_server.extra./2/0/0=3"]).contains("4.01"));
+}
+
+#[test]
 fn check_without_a_file_checks_the_quickstart() {
     let plan = stdout(&bootstorm(&["check", "--set", "fleet.meters=1234", "--seed", "99"]));
     assert!(

@@ -246,3 +246,13 @@ fn wrong_input_is_2_and_a_failing_environment_is_3() {
         assert_eq!(meter(here).args(&refused).finish().code, Some(2));
     }
 }
+
+#[test]
+fn of_a_provisioning_file_it_takes_the_first_row() {
+    let servers = Serving::start(&[]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let rows = folder.path().join("meters.csv");
+    fs::write(&rows, "endpoint\nthe-first\nthe-second\n").expect("a file");
+    let ended = there_and_back(meter(&servers.bootstrap).arg("--verbose").arg("--provision").arg(&rows));
+    assert!(ended.expect_code(0).stdout.contains("ep=the-first"));
+}

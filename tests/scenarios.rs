@@ -99,7 +99,7 @@ fn with_a_card_meters_register_at_once_and_again_when_it_is_exchanged() {
     assert!(outcome.failures.is_empty(), "{outcome:?}");
     // Without it they fall back on their Bootstrap-Server.
     for (share, kind) in [
-        ("missing", None),
+        ("missing", Some("card-missing")),
         ("unreadable", Some("card-unreadable")),
         ("inconsistent", Some("card-inconsistent")),
     ] {

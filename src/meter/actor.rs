@@ -228,12 +228,16 @@ impl<S: Surroundings> MeterActor<S> {
 
     /// What a datagram from or to this address is for.
     fn leg(&self, address: SocketAddr) -> Leg {
-        match self.known.state {
-            MeterState::Bootstrapping => Leg::Bootstrap,
-            // The answer to the Finish leaves when the meter is past it.
-            MeterState::Registering if self.meter.only_bootstraps_at(address) => Leg::Bootstrap,
-            MeterState::Registering => Leg::Register,
-            _ => Leg::Other,
+        // By the place first: with several servers a meter may register with one while it is registered with
+        // another, and the answer to the Finish leaves when the bootstrap is over.
+        if self.meter.only_bootstraps_at(address) {
+            Leg::Bootstrap
+        } else if self.meter.registers_at(address) {
+            Leg::Register
+        } else if self.known.state == MeterState::Bootstrapping {
+            Leg::Bootstrap
+        } else {
+            Leg::Other
         }
     }
 

@@ -157,6 +157,7 @@ fn failure(failure: client::Failure, unreachable: Unreachable) -> FailureKind {
         Failure::PackInvalid => FailureKind::PackInvalid,
         Failure::SendMuted => FailureKind::SendMuted,
         Failure::SendEmpty => FailureKind::SendEmpty,
+        Failure::CardMissing => FailureKind::CardMissing,
         Failure::CardUnreadable => FailureKind::CardUnreadable,
         Failure::CardInconsistent => FailureKind::CardInconsistent,
         Failure::NoAccount => FailureKind::BootstrapNoAccount,

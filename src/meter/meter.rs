@@ -101,6 +101,11 @@ impl Meter {
         links.next() == Some(Link::Bootstrap) && links.next().is_none()
     }
 
+    /// Whether a server is at this address that the meter is about to register with.
+    pub(super) fn registers_at(&self, address: SocketAddr) -> bool {
+        self.ways.iter().any(|(link, to)| *to == address && self.client.registers_on(*link))
+    }
+
     /// The protocol client, to look into.
     pub fn client(&self) -> &Client {
         &self.client

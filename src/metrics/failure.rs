@@ -50,6 +50,8 @@ pub enum FailureKind {
     PackInvalid,
     /// The smartcard did not answer.
     CardUnreadable,
+    /// There is no card where one was to be.
+    CardMissing,
     /// What the smartcard holds cannot be read, or makes no account.
     CardInconsistent,
     /// No answer to the Send.
@@ -109,6 +111,7 @@ impl FailureKind {
             FailureKind::PackReset => ("pack-reset", None),
             FailureKind::PackRefused(code) => ("pack-refused", Some(code)),
             FailureKind::PackInvalid => ("pack-invalid", None),
+            FailureKind::CardMissing => ("card-missing", None),
             FailureKind::CardUnreadable => ("card-unreadable", None),
             FailureKind::CardInconsistent => ("card-inconsistent", None),
             FailureKind::SendTimeout => ("send-timeout", None),

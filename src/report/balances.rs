@@ -184,7 +184,9 @@ fn notifications(snapshot: &Snapshot, in_flight: u64) -> Balance {
 /// Nobody receives more than was sent. For information: strangers may send as well.
 fn datagrams(snapshot: &Snapshot, inputs: &Inputs<'_>) -> [Balance; 2] {
     let names = ["datagrams-to-servers", "datagrams-to-meters"];
-    let seen: Option<Vec<_>> = inputs.servers.iter().map(|server| server.seen.as_ref()).collect();
+    // A server without a URI is none at all: meters that hold their accounts need no Bootstrap-Server.
+    let servers = inputs.servers.iter().filter(|server| !server.uri.is_empty());
+    let seen: Option<Vec<_>> = servers.map(|server| server.seen.as_ref()).collect();
     let Some(seen) = seen else {
         return names.map(|name| {
             let skipped = Balance::skipped(name, "a server is external, so what it saw is not known");
@@ -282,6 +284,15 @@ mod tests {
         let balances = balances(|_, inputs| fixture::seen(inputs, 0).received += 1_000_000);
         assert_eq!(open(&balances), ["datagrams-to-servers"]);
         assert!(balances.iter().all(|balance| balance.ok || !balance.binding));
+    }
+
+    #[test]
+    fn a_server_that_there_is_not_is_no_external_one() {
+        let balances = balances(|_, inputs| {
+            inputs.servers[0].seen = None;
+            inputs.servers[0].uri.clear();
+        });
+        assert!(balances.iter().all(|balance| balance.skipped.is_none()), "{balances:#?}");
     }
 
     #[test]

@@ -93,7 +93,7 @@ pub struct Managed {
     pub sends: Sends,
     /// Requests that waited for devices in queue mode.
     pub queue: QueueMode,
-    /// Blocks of firmware packages that pulling devices asked for.
+    /// Firmware packages that pulling devices asked for, whatever the number of blocks.
     pub firmware_requests: u64,
     /// The campaigns, in the order of the scenario.
     pub campaigns: Vec<CampaignFigures>,

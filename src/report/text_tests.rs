@@ -1,6 +1,6 @@
 use super::*;
 use crate::metrics::RequestKind;
-use crate::report::{Goal, fixture};
+use crate::report::{CampaignFigures, Goal, fixture};
 
 #[test]
 fn a_sound_run_reads_like_this() {
@@ -101,14 +101,30 @@ Servers
                p50 <= 1.024, p99 <= 1.900, max 1.900
   campaign 2   firmware 2.0: 4 devices; 13 requests, 13 answered well; mean
                2.000 ms, p50 <= 2.048, p99 <= 7.000, max 7.000
-               4 updates begun, 4 downloaded, 3 succeeded, 1 with result 8; mean
-               1,500 ms, p50 <= 2,000, p99 <= 2,000, max 2,000
+               4 updates begun, 4 downloaded, 3 succeeded, 1 installation (8);
+               success took mean 1,500 ms, p50 <= 2,000, p99 <= 2,000, max 2,000
   misbehaviour the EMS was told to answer 5% of requests twice: 2 answered twice
 ";
     let from = text.find("\nA registration").expect("the block is there");
     let to = text.find("\nDatagrams").expect("the block is there");
     assert_eq!(&text[from..to], expected);
     assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+}
+
+#[test]
+fn a_campaign_that_came_to_nobody_says_so() {
+    let totals = fixture::totals();
+    let mut inputs = fixture::managed(&totals);
+    let managed = fixture::seen(&mut inputs, 1).management.as_mut().expect("an EMS manages");
+    let nobody = CampaignFigures { action: "reboot".to_owned(), ..CampaignFigures::default() };
+    managed.campaigns = vec![CampaignFigures { rounds: 1, ..nobody.clone() }, nobody];
+    let text = summary(&RunReport::new(inputs), Style::Plain);
+    for told in [
+        "campaign 1   reboot: no devices, there was none\n",
+        "campaign 2   reboot: no devices, it had not begun\n",
+    ] {
+        assert!(text.contains(told), "no {told:?} in\n{text}");
+    }
 }
 
 #[test]

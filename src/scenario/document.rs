@@ -68,7 +68,12 @@ impl Document {
 
     /// Says where a mistake was made.
     pub fn blame(&self, fault: Fault) -> ScenarioError {
-        let origin = match (self.options.get(&fault.key), self.lines.get(&fault.key)) {
+        // A list of the command line has no keys of its own in `options`.
+        let inside = |path: &str| fault.key.strip_prefix(path).is_some_and(|rest| rest.starts_with('['));
+        let option = self.options.get(&fault.key);
+        let option =
+            option.or_else(|| self.options.iter().find(|(path, _)| inside(path)).map(|found| found.1));
+        let origin = match (option, self.lines.get(&fault.key)) {
             (Some(option), _) => (*option).to_owned(),
             (None, Some(line)) => format!("{}:{line}", self.file),
             (None, None) => self.file.clone(),

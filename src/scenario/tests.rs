@@ -385,6 +385,7 @@ fn mistakes_on_the_command_line_name_the_option() {
         ("fleet..x=3", "names no key"),
         ("fleet={meters=3}", "sets a whole table"),
         ("run.hold.x=1", "goes through `hold`, which is a value"),
+        ("servers.ems_server.questions=[\"read /x\"]", "--set: servers.ems_server.questions[0] = "),
         ("fleet.meters=1\nrun.seed=2", "run.seed=2\"\"\": must be a whole number"),
     ];
     for (set, message) in cases {
@@ -423,7 +424,7 @@ fn each_meter_has_the_card_of_its_file() {
     assert_ne!(found(exchanged, 1, 9), Card::Present(second.into()));
     let mut missing = carded;
     missing.bootstrap.card.missing = "100%".parse().expect("a share");
-    assert_eq!(found(missing, 0, 0), Card::Absent);
+    assert_eq!(found(missing, 0, 0), Card::Missing);
     // What a card holds is shown nowhere.
     let made = good("bootstrap.mode = \"smartcard\"", &[]).client_config(Places::default());
     assert!(format!("{:?}", made.provision).contains("Cards(1 of "), "{:?}", made.provision);
@@ -442,7 +443,7 @@ fn shares_of_cards_are_drawn_from_the_seed() {
     };
     let drawn = cards(&scenario);
     let count = |wanted: &Card| drawn.iter().filter(|card| *card == wanted).count();
-    assert!((1_800..2_200).contains(&count(&Card::Absent)), "{}", count(&Card::Absent));
+    assert!((1_800..2_200).contains(&count(&Card::Missing)), "{}", count(&Card::Missing));
     assert!((2_800..3_200).contains(&count(&Card::Unreadable)), "{}", count(&Card::Unreadable));
     assert_eq!(drawn, cards(&scenario));
     assert_ne!(drawn, cards(&good(text, &["fleet.meters=10000", "run.seed=2"])));

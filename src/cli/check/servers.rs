@@ -39,6 +39,7 @@ pub(super) fn lines(scenario: &Scenario) -> Vec<(&'static str, String)> {
     if servers.embedded_accounts().next().is_some() {
         lines.extend(ems(&servers.ems_server));
         lines.extend(service(&servers.ems_server.service, scenario));
+        lines.extend(access(scenario));
     }
     lines
 }
@@ -56,6 +57,21 @@ fn directory(scenario: &Scenario) -> Vec<(&'static str, String)> {
         lines.push(("", words));
     }
     lines
+}
+
+/// A word on meters with several accounts whose EMSs are refused what they ask: such meters have access control
+/// (OMA-TS-LightweightM2M_Core V1.2.2, section 8), and there is no Access Control object unless it is written.
+fn access(scenario: &Scenario) -> Option<(&'static str, String)> {
+    let servers = &scenario.servers;
+    let asks =
+        !servers.ems_server.interview.questions().is_empty() || !servers.ems_server.campaigns.is_empty();
+    let mut written = servers.bootstrap_server.terms.extra.iter();
+    let open = scenario.provision.is_some() || written.any(|entry| entry.path.ids().first() == Some(&2));
+    (asks && servers.accounts.len() > 1 && !open).then(|| {
+        let words = "meters with several servers answer 4.01 to what no /2 allows; \
+                     servers.bootstrap_server.extra writes it";
+        ("access", words.to_owned())
+    })
 }
 
 fn place(server: &ServerChoice, listen: SocketAddr) -> String {
@@ -92,7 +108,7 @@ fn terms(terms: &BootstrapTerms) -> Option<String> {
     if terms.write == WriteLevel::Object {
         words.push("writes whole objects".to_owned());
     }
-    words.extend(terms.format.map(|format| format!("writes Content-Format {}", format.0)));
+    words.extend(terms.format_name().map(|format| format!("writes {format}")));
     if let PackAnswer::Refusal(code) = terms.pack {
         words.push(format!("refuses packs with {code}"));
     }

@@ -160,7 +160,9 @@ const RECEIVE_BUFFER: usize = 1 << 20;
 
 /// The scenario, with what the options say over it.
 fn load(args: &MeterArgs) -> Result<Scenario, RunError> {
-    let mut set = args.set.clone();
+    // One meter needs no more than the first row of a provisioning file, and the first card.
+    let mut set = vec!["fleet.meters=1".to_owned()];
+    set.extend_from_slice(&args.set);
     if let Some(uri) = &args.server {
         // What is wrong with it is said of the option, not of a key.
         let _: ServerUri = parsed("--server", uri)?;

@@ -192,6 +192,8 @@ pub enum Failure {
     SendEmpty,
     /// The smartcard does not answer.
     CardUnreadable,
+    /// There is no card where one was to be.
+    CardMissing,
     /// What the smartcard holds cannot be read, or makes no account.
     CardInconsistent,
     /// There is no account to start from.

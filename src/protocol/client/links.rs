@@ -47,6 +47,15 @@ impl Client {
         }
     }
 
+    /// Whether what goes to and fro on this link is about a registration that is not in force yet.
+    pub fn registers_on(&self, link: Link) -> bool {
+        let Link::Server(server) = link else { return false };
+        let mut registrations = self.registrations.iter();
+        registrations.any(|registration| {
+            registration.account.short_server_id == server && registration.phase.is_on_the_way()
+        })
+    }
+
     /// Which of these links, that lead to the same address, a datagram belongs to: the download's that waits
     /// for it; the Bootstrap-Server's while a session is on; else that of the server whose answer it is, or of
     /// the first there is. It is always one of `candidates`, unless there are none.

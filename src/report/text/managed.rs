@@ -169,15 +169,16 @@ fn asked(managed: &Managed) -> Vec<(String, String)> {
         all.push((format!("campaign {number}"), told(campaign)));
         all.push((String::new(), campaign.firmware.as_ref().map_or_else(String::new, updates)));
     }
-    all.push(("firmware".to_owned(), happened(&[(*firmware_requests, "blocks pulled")])));
+    all.push(("firmware".to_owned(), happened(&[(*firmware_requests, "packages asked for by devices")])));
     all
 }
 
-/// What a campaign came to; nothing if it came to nobody.
+/// What a campaign came to; also that it came to nobody, for that is seldom meant.
 fn told(campaign: &CampaignFigures) -> String {
     let devices = happened(&[(campaign.devices, "devices"), (campaign.unregistered, "not registered")]);
     if devices.is_empty() {
-        return String::new();
+        let why = if campaign.rounds == 0 { "it had not begun" } else { "there was none" };
+        return format!("{}: no devices, {why}", campaign.action);
     }
     let errors = happened(&of(&campaign.errors));
     let ends = happened(&[
@@ -193,8 +194,24 @@ fn told(campaign: &CampaignFigures) -> String {
     format!("{}: {}", campaign.action, joined("; ", [devices, joined(", ", [ends, errors]), took]))
 }
 
+/// What the results 2 to 9 of a firmware update mean (/5/0/5, OMA-TS-LightweightM2M_Core V1.2.2, E.6), in the
+/// words of the scenario's `firmware.failures`.
+const RESULTS: [&str; 8] = [
+    "not enough flash",
+    "out of memory",
+    "connection lost",
+    "integrity",
+    "unsupported type",
+    "invalid URI",
+    "installation",
+    "unsupported protocol",
+];
+
 fn updates(firmware: &FirmwareFigures) -> String {
-    let failed = firmware.failed.iter().map(|(result, times)| (*times, format!("with result {result}")));
+    let failed = firmware.failed.iter().map(|(result, times)| {
+        let named = result.parse().ok().and_then(|result: usize| RESULTS.get(result.checked_sub(2)?));
+        (*times, named.map_or_else(|| format!("with result {result}"), |name| format!("{name} ({result})")))
+    });
     let failed: Vec<_> = failed.collect();
     let failed: Vec<_> = failed.iter().map(|(times, what)| (*times, what.as_str())).collect();
     let ends = happened(&[
@@ -204,7 +221,7 @@ fn updates(firmware: &FirmwareFigures) -> String {
         (firmware.refused, "refused"),
         (firmware.gave_up, "not in time"),
     ]);
-    let took = spread(&firmware.duration).unwrap_or_default();
+    let took = spread(&firmware.duration).map_or_else(String::new, |took| format!("success took {took}"));
     joined("; ", [joined(", ", [ends, happened(&failed)]), took])
 }
 

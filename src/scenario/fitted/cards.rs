@@ -36,7 +36,7 @@ impl Cards {
             drawn < 0.0
         };
         if hits(missing.fraction()) {
-            Card::Absent
+            Card::Missing
         } else if hits(unreadable.fraction()) {
             Card::Unreadable
         } else if hits(inconsistent.fraction()) {

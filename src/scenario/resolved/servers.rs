@@ -9,6 +9,7 @@ use crate::protocol::server::{
     self, Campaign, EndpointPattern, Initiative, Interview, Pace, PackAnswer, Patience, Plan, Step,
     WriteLevel,
 };
+use crate::scenario::resolve::FORMATS;
 
 /// `[servers]`: what the meters talk to.
 #[derive(Clone, Debug, PartialEq)]
@@ -156,6 +157,12 @@ pub struct BootstrapTerms {
 }
 
 impl BootstrapTerms {
+    /// The format of writes as scenarios call it; none if it is the one the meter names.
+    pub fn format_name(&self) -> Option<&'static str> {
+        let format = self.format?;
+        FORMATS.iter().find(|(_, one)| *one == format).map(|(name, _)| *name)
+    }
+
     /// These accounts in the usual way.
     pub(in crate::scenario) fn new(accounts: impl Iterator<Item = u16>) -> Self {
         BootstrapTerms {

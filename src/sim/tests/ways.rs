@@ -154,7 +154,8 @@ fn another_card_is_seen_at_the_next_update() {
 
 #[test]
 fn a_card_taken_out_or_broken_leaves_the_meter_what_it_has() {
-    for (gone, failures_expected) in [(Card::Absent, 0), (Card::Unreadable, 1)] {
+    let told = [(Card::Absent, [0, 0]), (Card::Missing, [1, 0]), (Card::Unreadable, [0, 1])];
+    for (gone, expected) in told {
         let slot = Slot::with(card(&account_entries()));
         let mut world = world_with_slot(&slot);
         registered_soon(&mut world);
@@ -162,7 +163,8 @@ fn a_card_taken_out_or_broken_leaves_the_meter_what_it_has() {
         world.run_to(Instant::from_secs(1_000));
         assert!(all_registered(&world));
         assert_eq!((registrations(&world), bootstraps(&world)), (1, 0));
-        assert_eq!(failures(&world, FailureKind::CardUnreadable), failures_expected);
+        let kinds = [FailureKind::CardMissing, FailureKind::CardUnreadable];
+        assert_eq!(kinds.map(|kind| failures(&world, kind)), expected);
     }
 }
 

@@ -24,9 +24,11 @@ use crate::protocol::lwm2m::{Entry, Path};
 /// What a device finds in its card slot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Card {
-    /// Nothing.
+    /// It has none.
     #[default]
     Absent,
+    /// Nothing, though a card was to be there.
+    Missing,
     /// A card that does not answer.
     Unreadable,
     /// A card with this content: see [`encode_card`].
@@ -125,11 +127,12 @@ impl Fingerprint {
         match card {
             Card::Absent => Fingerprint::default(),
             Card::Unreadable => Fingerprint(1),
+            Card::Missing => Fingerprint(2),
             Card::Present(content) => {
                 let mut hasher = FxHasher::default();
                 hasher.write(content);
-                // 0 and 1 are taken.
-                Fingerprint(hasher.finish().max(2))
+                // The first ones are taken.
+                Fingerprint(hasher.finish().max(3))
             }
         }
     }
@@ -206,8 +209,9 @@ mod tests {
     #[test]
     fn another_content_has_another_fingerprint() {
         let present = |bytes: &[u8]| Fingerprint::of(&Card::Present(bytes.into()));
-        let prints =
-            [Fingerprint::of(&Card::Absent), Fingerprint::of(&Card::Unreadable), present(&[]), present(&[1])];
+        let [absent, missing, unreadable] =
+            [Card::Absent, Card::Missing, Card::Unreadable].map(|card| Fingerprint::of(&card));
+        let prints = [absent, missing, unreadable, present(&[]), present(&[1])];
         for (index, print) in prints.iter().enumerate() {
             assert!(!prints[..index].contains(print), "{index}");
         }

@@ -76,6 +76,10 @@ impl Client {
         }
         match card {
             Card::Absent => false,
+            Card::Missing => {
+                self.tell(Event::Failed(Failure::CardMissing));
+                false
+            }
             Card::Unreadable => {
                 self.tell(Event::Failed(Failure::CardUnreadable));
                 false

@@ -86,6 +86,11 @@ impl Phase {
         }
     }
 
+    /// A Register is on its way, or about to be.
+    pub(in crate::protocol::client) fn is_on_the_way(self) -> bool {
+        matches!(self, Phase::Pending | Phase::Connecting | Phase::Registering(_) | Phase::Waiting(_))
+    }
+
     pub(super) fn handle(self) -> Option<Handle> {
         match self {
             Phase::Registering(handle) | Phase::Updating(handle) | Phase::Deregistering(handle) => {

@@ -291,7 +291,9 @@ impl CampaignCounters {
     }
 
     fn add(&mut self, other: &CampaignCounters) {
-        add!(self, other: rounds, devices, unregistered, requests, sent, held, passed_over, overflowed, ok,
+        // Each worker goes round its own devices; a round of all ends with the last of them.
+        self.rounds = self.rounds.max(other.rounds);
+        add!(self, other: devices, unregistered, requests, sent, held, passed_over, overflowed, ok,
             timed_out, broken, cancelled);
         for (code, count) in &other.errors {
             *self.errors.entry(*code).or_default() += count;
