@@ -57,7 +57,6 @@ impl Client {
     fn begin_session(&mut self, now: Instant) {
         let exchange = Exchange::new(self.config.transmission.clone(), self.child_rng());
         self.farewell = None;
-        self.purge = None;
         self.wake = None;
         self.bootstrap = Some(Box::new(Session::new(exchange, self.tree.clone(), now)));
         self.enter(State::Bootstrapping);
@@ -288,6 +287,12 @@ impl Client {
             session.heard(&self.config, now);
             session.commanded = true;
         }
+    }
+
+    /// When the Bootstrap-Server Account goes (/0/x/12). What a bootstrap needs does not go meanwhile, but
+    /// right after one that failed.
+    pub(super) fn purge_due(&self) -> Option<Instant> {
+        self.purge.filter(|_| !self.bootstrap_under_way())
     }
 
     /// /0/x/12 has passed since the last Finish: there is no way back to the Bootstrap-Server.
