@@ -116,6 +116,18 @@ fn a_datagram_too_long_for_a_server_is_told() {
 }
 
 #[test]
+fn an_answer_from_another_port_is_taken_for_noise() {
+    // What is sent again is answered from the right port.
+    let report = run(&["servers.ems_server.manners.other_port=100%", "coap.ack_timeout=200ms"], 0);
+    let misplaced = report.figure("/servers/ems/seen/desk/other_port/times");
+    assert_eq!(misplaced, 100, "a Register and a De-register of each of 50 meters");
+    assert_eq!(report.figure("/noise/unknown-source"), misplaced);
+    assert_eq!(report.figure("/fleet/registered_end"), 50);
+    assert!(report.figure("/traffic/retransmitted") >= misplaced);
+    assert!(report.figure("/stages/registration/min_us") >= 200_000);
+}
+
+#[test]
 fn noise_at_the_servers_is_counted_and_hurts_nobody() {
     // Neither of these is a CoAP message (RFC 7252 §3).
     let malformed: [&[u8]; 6] = [

@@ -201,7 +201,7 @@ impl Client {
         if self.farewell.as_ref().is_some_and(|farewell| farewell.until <= now) {
             self.end_farewell();
         }
-        if self.purge.is_some_and(|due| due <= now) {
+        if self.purge_due().is_some_and(|due| due <= now) {
             self.purge_bootstrap_account();
         }
         if let Some(session) = &mut self.bootstrap {
@@ -250,7 +250,7 @@ impl Client {
             (at, if held_off { Reason::HoldOff } else { Reason::BootstrapRetry })
         });
         let farewell = self.farewell.as_ref().map(|farewell| (farewell.until, Reason::ForgetFinish));
-        let purge = self.purge.map(|at| (at, Reason::PurgeAccount));
+        let purge = self.purge_due().map(|at| (at, Reason::PurgeAccount));
         let bootstrap = self
             .bootstrap
             .as_ref()

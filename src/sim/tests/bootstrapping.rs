@@ -392,6 +392,26 @@ fn after_a_failure_every_kind_of_client_waits_in_its_own_way() {
 }
 
 #[test]
+fn max_age_is_the_wait_before_the_next_bootstrap_where_it_is_honoured() {
+    let again = |honour_max_age, behaviour| {
+        let mut world = world_with(|config| {
+            config.registration.honour_max_age = honour_max_age;
+            config.registration.behaviour = behaviour;
+        });
+        let mut server = Player::new(World::BOOTSTRAP);
+        let busy = Message::response(Code::SERVICE_UNAVAILABLE).with_max_age(77);
+        server.serve(&mut world, busy.clone());
+        server.serve(&mut world, busy);
+        server.hear(&mut world);
+        world.now().since_origin().as_secs()
+    };
+    for behaviour in [Behaviour::Spec, Behaviour::Leshan, Behaviour::Zephyr] {
+        assert_eq!(again(true, behaviour), 2 * 77, "{behaviour}");
+    }
+    assert!(again(false, Behaviour::Spec) < 77);
+}
+
+#[test]
 fn what_was_half_written_is_taken_back() {
     let mut world = world_with(|config| {
         let mut factory = Vec::clone(&config.factory);

@@ -34,11 +34,13 @@ pub use policy::{BootstrapPolicy, NoFinish};
 pub(super) use card::Fingerprint;
 pub(super) use session::{Farewell, Session, in_force};
 
+use std::time::Duration;
+
 use super::account;
 use super::client::Client;
 use super::event::{Event, Failure, Fate, Link, Operation, Output, RequestKind, Stage, State};
 use super::manage::Kept;
-use super::register::{BootstrapRetry, ended};
+use super::register::{BootstrapRetry, ended, max_age};
 use crate::base::Instant;
 use crate::protocol::coap::{self, Code, Exchange, Message};
 use crate::protocol::lwm2m::Version;
@@ -48,7 +50,7 @@ impl Client {
     pub(super) fn connect_bootstrap(&mut self, now: Instant) {
         let Some(uri) = self.bootstrap_uri() else {
             self.tell(Event::Failed(Failure::ServerUri));
-            return self.fall_back(Failure::ServerUri, now);
+            return self.fall_back(Failure::ServerUri, None, now);
         };
         self.begin_session(now);
         self.out.push_back(Output::Open { link: Link::Bootstrap, uri });
@@ -57,7 +59,6 @@ impl Client {
     fn begin_session(&mut self, now: Instant) {
         let exchange = Exchange::new(self.config.transmission.clone(), self.child_rng());
         self.farewell = None;
-        self.purge = None;
         self.wake = None;
         self.bootstrap = Some(Box::new(Session::new(exchange, self.tree.clone(), now)));
         self.enter(State::Bootstrapping);
@@ -104,7 +105,9 @@ impl Client {
         if session.other_format(answer.code(), &self.config) {
             return self.request_bootstrap(now);
         }
-        self.bootstrap_failed(Failure::Refused(RequestKind::BootstrapRequest, answer.code()), now);
+        let honoured = answer.code() == Code::SERVICE_UNAVAILABLE && self.config.registration.honour_max_age;
+        let told = honoured.then(|| max_age(answer));
+        self.bootstrap_ended(Failure::Refused(RequestKind::BootstrapRequest, answer.code()), told, now);
     }
 
     pub(super) fn bootstrap_command(&mut self, received: coap::Received, now: Instant) {
@@ -196,6 +199,11 @@ impl Client {
     }
 
     pub(super) fn bootstrap_failed(&mut self, failure: Failure, now: Instant) {
+        self.bootstrap_ended(failure, None, now);
+    }
+
+    /// The session has failed; the server may have `told` how long to stay away.
+    fn bootstrap_ended(&mut self, failure: Failure, told: Option<Duration>, now: Instant) {
         if !self.break_off_session() {
             return;
         }
@@ -203,12 +211,12 @@ impl Client {
         if self.leaving {
             return self.stop();
         }
-        self.fall_back(failure, now);
+        self.fall_back(failure, told, now);
     }
 
     /// No bootstrap now: the device goes on with the registrations it has, begins those it has accounts for,
     /// or waits for the next bootstrap.
-    fn fall_back(&mut self, failure: Failure, now: Instant) {
+    fn fall_back(&mut self, failure: Failure, told: Option<Duration>, now: Instant) {
         if self.registrations.iter().any(|registration| registration.is_alive()) {
             self.show_registrations();
         } else if account::any_server(&self.tree) {
@@ -216,12 +224,13 @@ impl Client {
             self.end_registrations();
             self.connect_servers(now);
         } else {
-            self.retry_bootstrap(failure, now);
+            self.retry_bootstrap(failure, told, now);
         }
     }
 
-    /// There is nothing but the Bootstrap-Server to turn to: again later, or never, by behaviour.
-    fn retry_bootstrap(&mut self, failure: Failure, now: Instant) {
+    /// There is nothing but the Bootstrap-Server to turn to: again when it `told` to, or by behaviour later or
+    /// never.
+    fn retry_bootstrap(&mut self, failure: Failure, told: Option<Duration>, now: Instant) {
         let row = self.config.registration.behaviour.row();
         let retry = match failure {
             // No waiting makes it one.
@@ -229,6 +238,10 @@ impl Client {
             Failure::Refused(..) => row.bootstrap_refused,
             _ => row.bootstrap_timeout,
         };
+        if let Some(wait) = told {
+            self.wake = Some(now + wait);
+            return self.enter(State::BootstrapBackoff);
+        }
         let wait = match retry {
             BootstrapRetry::Policy => return self.back_off(now),
             BootstrapRetry::Fixed(wait) => Some(wait),
@@ -288,6 +301,12 @@ impl Client {
             session.heard(&self.config, now);
             session.commanded = true;
         }
+    }
+
+    /// When the Bootstrap-Server Account goes (/0/x/12). What a bootstrap needs does not go meanwhile, but
+    /// right after one that failed.
+    pub(super) fn purge_due(&self) -> Option<Instant> {
+        self.purge.filter(|_| !self.bootstrap_under_way())
     }
 
     /// /0/x/12 has passed since the last Finish: there is no way back to the Bootstrap-Server.

@@ -37,8 +37,6 @@ impl Client {
             return self.give_up(Failure::NoAccount);
         };
         self.bootstrap_due = due;
-        // What the device is about to need does not go meanwhile.
-        self.purge = None;
         let hold_off = account::hold_off(&self.tree, instance);
         if hold_off.is_zero() {
             return self.connect_bootstrap(now);

@@ -294,6 +294,29 @@ fn a_bootstrap_account_does_not_go_while_it_is_needed() {
 }
 
 #[test]
+fn a_bootstrap_account_goes_in_the_end_although_a_later_bootstrap_failed() {
+    let mut rig = Rig::registered(Duration::ZERO);
+    rig.client.purge = Some(Instant::from_secs(50));
+    rig.client.trigger_bootstrap(rig.now);
+    rig.settle();
+    rig.serve(Link::Bootstrap, Message::response(Code::FORBIDDEN));
+    assert_eq!(rig.client.state(), State::Registered);
+    rig.at(49);
+    assert!(rig.client.has_bootstrap_account());
+    rig.at(51);
+    assert!(!rig.client.has_bootstrap_account());
+    // The same where its time runs out while the bootstrap is under way.
+    let mut rig = Rig::registered(Duration::from_secs(100));
+    rig.client.purge = Some(Instant::from_secs(50));
+    rig.client.trigger_bootstrap(rig.now);
+    rig.at(100);
+    rig.serve(Link::Bootstrap, Message::response(Code::FORBIDDEN));
+    rig.at(101);
+    assert_eq!(rig.client.state(), State::Registered);
+    assert!(!rig.client.has_bootstrap_account());
+}
+
+#[test]
 fn a_bootstrap_server_nobody_can_find_leaves_the_registration() {
     let mut rig = Rig::registered(Duration::ZERO);
     rig.client.tree.set(Path::resource(0, 0, 0), Value::from("mailto:nobody"));

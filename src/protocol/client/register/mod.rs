@@ -67,7 +67,7 @@ pub(super) fn ended(kind: RequestKind, why: coap::Failure) -> (Fate, Failure) {
 }
 
 /// How long a 5.03 asks to stay away; at least a second, so that nobody is stormed at its own wish.
-fn max_age(answer: &Message) -> Duration {
+pub(super) fn max_age(answer: &Message) -> Duration {
     /// Where the option is missing (RFC 7252 §5.10.5).
     const DEFAULT_MAX_AGE: u32 = 60;
     Duration::from_secs(answer.max_age().unwrap_or(DEFAULT_MAX_AGE).max(1).into())

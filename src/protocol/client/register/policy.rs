@@ -15,8 +15,8 @@ pub struct RegistrationPolicy {
     /// Whether a refused Register ends the tries at once (`Some(Refusal::Final)`), which the text of
     /// /1/x/16 allows, or is a try like others; `None` is as its behaviour has it.
     pub refusal: Option<Refusal>,
-    /// A 5.03 to Register or Update is repeated after its Max-Age (60 s where it has none), and uses up no
-    /// try. GSMA TS.34 advises it; no known client does it.
+    /// What was answered with 5.03 (Register, Update, Bootstrap-Request) is repeated after the answer's Max-Age
+    /// (60 s where it has none), and uses up no try. GSMA TS.34 advises it; no known client does it.
     pub honour_max_age: bool,
     /// The device sleeps from MAX_TRANSMIT_WAIT after its last message on, and says so (`Q`).
     pub queue_mode: bool,

@@ -119,6 +119,8 @@ impl Client {
     pub(super) fn bootstrap_instead(&mut self, now: Instant) {
         self.end_registrations();
         self.bootstrap_due = now;
+        // Nothing but the Bootstrap-Server is left to turn to.
+        self.purge = None;
         if self.config.registration.behaviour.row().bootstraps_at_once && self.bootstrap_failures == 0 {
             self.bootstrap_failures = 1;
             return self.need_bootstrap(now, now);
