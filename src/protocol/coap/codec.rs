@@ -1,15 +1,17 @@
 //! Messages to and from bytes, strictly.
 //!
-//! `coap-lite` parses the options. It also takes wrong versions, Empty messages with something in them
-//! and a payload marker without payload; what it takes and the RFC does not is refused here.
+//! Reading copies the options as they stand and the payload, and nothing else: a message of neither needs no
+//! memory.
 
-use coap_lite::Packet;
-use coap_lite::error::MessageError;
 use thiserror::Error;
 
-use super::header::{Code, Type};
+use super::header::{Code, Token, Type};
 use super::message::Message;
+use super::option_list::{OptionList, Options};
 use super::options;
+
+/// What separates the options from the payload (RFC 7252 §3). As an option it would have the reserved delta.
+const MARKER: u8 = 0xff;
 
 /// Why a datagram is not a CoAP message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
@@ -65,25 +67,54 @@ impl Message {
         if datagram.len() > limit {
             return Err(Malformed::TooLong);
         }
-        let packet = Packet::from_bytes(datagram).map_err(|error| match error {
-            MessageError::InvalidTokenLength => Malformed::TokenLength,
-            _ => Malformed::Options,
-        })?;
-        if packet.payload.is_empty() && ends_in_bare_marker(datagram) {
-            return Err(Malformed::PayloadMarker);
+        let [first, code, high, low, rest @ ..] = datagram else { return Err(Malformed::TooShort) };
+        let (token, rest) = rest.split_at_checked(usize::from(first & 0x0f)).ok_or(Malformed::TokenLength)?;
+        let token = Token::new(token).ok_or(Malformed::TokenLength)?;
+        let mut walk = Options::new(rest);
+        // Whatever is wrong with the form of a message comes before what is wrong with its text.
+        let mut readable = true;
+        for (number, value) in walk.by_ref() {
+            readable &= !options::is_text(number) || value.is_ascii() || std::str::from_utf8(value).is_ok();
         }
-        let mut texts = packet.options().filter(|(number, _)| options::is_text(**number));
-        if !texts.all(|(_, values)| values.iter().all(|value| std::str::from_utf8(value).is_ok())) {
+        let payload = match walk.rest() {
+            [] => &[],
+            [MARKER] => return Err(Malformed::PayloadMarker),
+            [MARKER, payload @ ..] => payload,
+            _ => return Err(Malformed::Options),
+        };
+        if !readable {
             return Err(Malformed::Utf8);
         }
-        let message = Message { packet };
-        check_type(message.kind(), message.code())?;
-        Ok(message)
+        let (kind, code) = (Type::of_bits(first >> 4), Code(*code));
+        check_type(kind, code)?;
+        let written = &rest[..rest.len() - walk.rest().len()];
+        Ok(Message {
+            kind,
+            code,
+            mid: u16::from_be_bytes([*high, *low]),
+            token,
+            options: OptionList::of_wire(written, walk.last_number()),
+            payload: payload.to_vec(),
+        })
     }
 
     /// Writes it as a datagram, however long.
     pub fn encode(&self) -> Vec<u8> {
-        self.packet.to_bytes_unlimited().expect("the buffer is made to hold the header")
+        let (token, options, payload) = (self.token.as_slice(), self.options.as_bytes(), &*self.payload);
+        let marker: &[u8] = if payload.is_empty() { &[] } else { &[MARKER] };
+        let length = 4 + token.len() + options.len() + marker.len() + payload.len();
+        let [high, low] = self.mid.to_be_bytes();
+        let mut datagram = Vec::with_capacity(length);
+        datagram.extend_from_slice(&[
+            0x40 | self.kind.bits() << 4 | token.len() as u8,
+            self.code.0,
+            high,
+            low,
+        ]);
+        for part in [token, options, marker, payload] {
+            datagram.extend_from_slice(part);
+        }
+        datagram
     }
 }
 
@@ -110,11 +141,4 @@ fn check_type(kind: Type, code: Code) -> Result<(), Malformed> {
         Type::Rst if code != Code::EMPTY => Err(Malformed::TypeMismatch),
         _ => Ok(()),
     }
-}
-
-/// Whether the last byte, 0xFF, is a payload marker and not the end of an option's value.
-///
-/// Without a marker the options still parse; without the end of a value they do not.
-fn ends_in_bare_marker(datagram: &[u8]) -> bool {
-    matches!(datagram, [rest @ .., 0xff] if Packet::from_bytes(rest).is_ok())
 }

@@ -16,8 +16,18 @@ pub enum Type {
 }
 
 impl Type {
+    /// The type with these bits, the lower two of `bits`.
+    pub(super) const fn of_bits(bits: u8) -> Self {
+        match bits & 3 {
+            0 => Type::Con,
+            1 => Type::Non,
+            2 => Type::Ack,
+            _ => Type::Rst,
+        }
+    }
+
     /// The two bits on the wire.
-    const fn bits(self) -> u8 {
+    pub(super) const fn bits(self) -> u8 {
         match self {
             Type::Con => 0,
             Type::Non => 1,

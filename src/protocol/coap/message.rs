@@ -2,15 +2,15 @@
 //!
 //! How it is held inside is this file's and `codec`'s secret.
 
-use std::collections::LinkedList;
 use std::fmt;
 use std::hash::Hasher as _;
 
-use coap_lite::{CoapOption, MessageType, Packet};
 use rustc_hash::FxHasher;
+use smallvec::SmallVec;
 
 use super::block::Block;
 use super::header::{Code, Token, Type};
+use super::option_list::OptionList;
 use super::options::{self, number};
 
 /// The number of a media type in the CoAP Content-Formats registry.
@@ -49,16 +49,26 @@ impl ContentFormat {
 /// bytes: keys travel in there.
 #[derive(Clone)]
 pub struct Message {
-    pub(super) packet: Packet,
+    pub(super) kind: Type,
+    pub(super) code: Code,
+    pub(super) mid: u16,
+    pub(super) token: Token,
+    pub(super) options: OptionList,
+    pub(super) payload: Vec<u8>,
 }
 
 /// Building.
 impl Message {
     /// A Confirmable request with the method `code`.
     pub fn request(code: Code) -> Self {
-        let mut packet = Packet::new();
-        packet.header.code = code.0.into();
-        Message { packet }
+        Message {
+            kind: Type::Con,
+            code,
+            mid: 0,
+            token: Token::default(),
+            options: OptionList::default(),
+            payload: Vec::new(),
+        }
     }
 
     /// A response with `code`; whether it goes out in an acknowledgement is up to the exchange layer.
@@ -69,31 +79,33 @@ impl Message {
     /// With these Uri-Path segments after those it has; each at most 255 bytes (RFC 7252 §5.10).
     pub fn with_path(mut self, segments: &[&str]) -> Self {
         for segment in segments {
-            self.add(number::URI_PATH, segment.as_bytes().to_vec());
+            self.add(number::URI_PATH, segment.as_bytes());
         }
         self
     }
 
     /// With one more Uri-Query item, `key=value` or a bare `key`; at most 255 bytes (RFC 7252 §5.10).
     pub fn with_query(mut self, query: &str) -> Self {
-        self.add(number::URI_QUERY, query.as_bytes().to_vec());
+        self.add(number::URI_QUERY, query.as_bytes());
         self
     }
 
     /// With one more Uri-Query item `key=value`; at most 255 bytes (RFC 7252 §5.10).
     pub fn with_parameter(mut self, key: &str, value: impl fmt::Display) -> Self {
-        use std::io::Write as _;
-        let mut item = Vec::with_capacity(32);
-        // Writing to a vector does not fail.
-        let _ = write!(item, "{key}={value}");
-        self.add(number::URI_QUERY, item);
+        use fmt::Write as _;
+        let mut item = Item::default();
+        item.0.extend_from_slice(key.as_bytes());
+        item.0.push(b'=');
+        // Writing to memory does not fail.
+        let _ = write!(item, "{value}");
+        self.add(number::URI_QUERY, &item.0);
         self
     }
 
     /// With these Location-Path segments after those it has; each at most 255 bytes (RFC 7252 §5.10).
     pub fn with_location(mut self, segments: &[&str]) -> Self {
         for segment in segments {
-            self.add(number::LOCATION_PATH, segment.as_bytes().to_vec());
+            self.add(number::LOCATION_PATH, segment.as_bytes());
         }
         self
     }
@@ -138,7 +150,7 @@ impl Message {
 
     /// With this payload, whatever its length: the exchange layer cuts it into blocks.
     pub fn with_payload(mut self, payload: Vec<u8>) -> Self {
-        self.packet.payload = payload;
+        self.payload = payload;
         self
     }
 }
@@ -147,27 +159,22 @@ impl Message {
 impl Message {
     /// Its type.
     pub fn kind(&self) -> Type {
-        match self.packet.header.get_type() {
-            MessageType::Confirmable => Type::Con,
-            MessageType::NonConfirmable => Type::Non,
-            MessageType::Acknowledgement => Type::Ack,
-            MessageType::Reset => Type::Rst,
-        }
+        self.kind
     }
 
     /// Its method or response code.
     pub fn code(&self) -> Code {
-        Code(self.packet.header.code.into())
+        self.code
     }
 
     /// Its message id.
     pub fn mid(&self) -> u16 {
-        self.packet.header.message_id
+        self.mid
     }
 
     /// Its token.
     pub fn token(&self) -> Token {
-        Token::new(self.packet.get_token()).unwrap_or_default()
+        self.token
     }
 
     /// The Uri-Path segments.
@@ -187,10 +194,14 @@ impl Message {
 
     /// The value of the first Uri-Query item `key=value`; `Some("")` for a bare `key`.
     pub fn query(&self, key: &str) -> Option<&str> {
-        self.queries().find_map(|item| match item.strip_prefix(key)? {
-            "" => Some(""),
-            rest => rest.strip_prefix('='),
-        })
+        let value =
+            self.values(number::URI_QUERY).find_map(|item| match item.strip_prefix(key.as_bytes())? {
+                [] => Some(&[][..]),
+                [b'=', value @ ..] => Some(value),
+                _ => None,
+            });
+        // Decoding refused what is not UTF-8.
+        value.and_then(|value| std::str::from_utf8(value).ok())
     }
 
     /// The Location-Path segments.
@@ -246,14 +257,14 @@ impl Message {
 
     /// The payload; of a message that the exchange layer put together, the whole body.
     pub fn payload(&self) -> &[u8] {
-        &self.packet.payload
+        &self.payload
     }
 
     /// The number of the first critical option this endpoint does not recognise (RFC 7252 §5.4.1),
     /// options of a wrong length and supernumerary ones included. The exchange layer has already refused
     /// such messages.
     pub fn unknown_critical(&self) -> Option<u16> {
-        options::unknown_critical(&self.packet)
+        options::unknown_critical(&self.options)
     }
 }
 
@@ -261,14 +272,7 @@ impl Message {
 impl Message {
     /// Sets what the exchange layer decides.
     pub(super) fn address(&mut self, kind: Type, mid: u16, token: Token) {
-        self.packet.header.set_type(match kind {
-            Type::Con => MessageType::Confirmable,
-            Type::Non => MessageType::NonConfirmable,
-            Type::Ack => MessageType::Acknowledgement,
-            Type::Rst => MessageType::Reset,
-        });
-        self.packet.header.message_id = mid;
-        self.packet.set_token(token.as_slice().to_vec());
+        (self.kind, self.mid, self.token) = (kind, mid, token);
     }
 
     /// Whether a response with `code` to this request is one that No-Response declines (RFC 7967 §2.1).
@@ -282,7 +286,7 @@ impl Message {
     pub(super) fn set_observe(&mut self, value: Option<u32>) {
         match value {
             Some(value) => self.set_uint(number::OBSERVE, value & 0xff_ffff),
-            None => self.packet.clear_option(CoapOption::from(number::OBSERVE)),
+            None => self.options.remove(|number| number == number::OBSERVE),
         }
     }
 
@@ -322,14 +326,12 @@ impl Message {
     }
 
     pub(super) fn set_etag(&mut self, etag: &[u8]) {
-        self.set(number::ETAG, etag.to_vec());
+        self.options.set(number::ETAG, etag);
     }
 
     /// Removes what belongs to a single block, or to an observation, and not to the body.
     pub(super) fn clear_block_options(&mut self) {
-        for number in PER_BLOCK {
-            self.packet.clear_option(CoapOption::from(number));
-        }
+        self.options.remove(|number| PER_BLOCK.contains(&number));
     }
 
     /// The hash of the payload.
@@ -340,35 +342,32 @@ impl Message {
     }
 
     pub(super) fn take_payload(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.packet.payload)
+        std::mem::take(&mut self.payload)
     }
 
     pub(super) fn set_payload(&mut self, payload: Vec<u8>) {
-        self.packet.payload = payload;
+        self.payload = payload;
     }
 
     /// Whether it is nothing but a code (and an echo of Block1, which its request tells anyway).
     pub(super) fn is_bare(&self) -> bool {
-        let bare = |(number, values): (&u16, &LinkedList<_>)| *number == number::BLOCK1 || values.is_empty();
-        self.packet.payload.is_empty() && self.packet.options().all(bare)
+        self.payload.is_empty() && self.options.iter().all(|(number, _)| number == number::BLOCK1)
     }
 
     /// The same for all blocks of one body: method and options without those of the single block.
     pub(super) fn body_key(&self) -> u64 {
         let mut hasher = FxHasher::default();
         hasher.write_u8(self.code().0);
-        for (number, values) in self.packet.options().filter(|(number, _)| !PER_BLOCK.contains(number)) {
-            for value in values {
-                hasher.write_u16(*number);
-                hasher.write_usize(value.len());
-                hasher.write(value);
-            }
+        for (number, value) in self.options.iter().filter(|(number, _)| !PER_BLOCK.contains(number)) {
+            hasher.write_u16(number);
+            hasher.write_usize(value.len());
+            hasher.write(value);
         }
         hasher.finish()
     }
 
     fn values(&self, number: u16) -> impl Iterator<Item = &[u8]> {
-        self.packet.get_option(CoapOption::from(number)).into_iter().flatten().map(Vec::as_slice)
+        self.options.values(number)
     }
 
     /// Text values. Decoding refused what is not UTF-8, so none is left out here.
@@ -384,16 +383,23 @@ impl Message {
         self.uint(number).and_then(|value| u16::try_from(value).ok())
     }
 
-    fn add(&mut self, number: u16, value: Vec<u8>) {
-        self.packet.add_option(CoapOption::from(number), value);
-    }
-
-    fn set(&mut self, number: u16, value: Vec<u8>) {
-        self.packet.set_option(CoapOption::from(number), LinkedList::from([value]));
+    fn add(&mut self, number: u16, value: &[u8]) {
+        self.options.add(number, value);
     }
 
     fn set_uint(&mut self, number: u16, value: u32) {
-        self.set(number, options::uint_bytes(value));
+        self.options.set(number, options::uint_value(&value.to_be_bytes()));
+    }
+}
+
+/// The value of an option in the making: on the stack if it is as short as they are.
+#[derive(Default)]
+struct Item(SmallVec<[u8; 64]>);
+
+impl fmt::Write for Item {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
     }
 }
 

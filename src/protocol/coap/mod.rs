@@ -17,6 +17,7 @@ mod header;
 mod message;
 mod notifying;
 mod observing;
+mod option_list;
 mod options;
 mod outgoing;
 mod params;

@@ -1,7 +1,7 @@
 //! The options this endpoint understands and the form each must have (RFC 7252 §5.10, RFC 7959,
 //! RFC 7641, RFC 7967).
 
-use coap_lite::Packet;
+use super::option_list::OptionList;
 
 /// Option numbers by their registered names.
 pub(super) mod number {
@@ -65,24 +65,23 @@ pub(super) fn is_text(number: u16) -> bool {
 ///
 /// A length out of range and a second value of a single-valued option make an option count as
 /// unrecognised (RFC 7252 §5.4.3, §5.4.5). Elective ones of that kind are passed over by the accessors.
-pub(super) fn unknown_critical(packet: &Packet) -> Option<u16> {
-    let recognised = |number: u16, values: &std::collections::LinkedList<Vec<u8>>| {
-        form(number).is_some_and(|form| {
-            (form.repeatable || values.len() == 1)
-                && values.iter().all(|value| (form.shortest..=form.longest).contains(&value.len()))
-        })
-    };
-    packet
-        .options()
-        .filter(|(number, values)| *number % 2 == 1 && !values.is_empty())
-        .find(|(number, values)| !recognised(**number, values))
-        .map(|(number, _)| *number)
+pub(super) fn unknown_critical(options: &OptionList) -> Option<u16> {
+    let mut before = None;
+    options.iter().find_map(|(number, value)| {
+        let again = before.replace(number) == Some(number);
+        let recognised = || {
+            form(number).is_some_and(|form| {
+                (form.repeatable || !again) && (form.shortest..=form.longest).contains(&value.len())
+            })
+        };
+        (number % 2 == 1 && !recognised()).then_some(number)
+    })
 }
 
-/// The value of an unsigned option: big-endian without leading zeros (RFC 7252 §3.2).
-pub(super) fn uint_bytes(value: u32) -> Vec<u8> {
-    let skip = value.leading_zeros() as usize / 8;
-    value.to_be_bytes()[skip..].to_vec()
+/// The value of an unsigned option, of the bytes of its number: without leading zeros (RFC 7252 §3.2).
+pub(super) fn uint_value(big_endian: &[u8; 4]) -> &[u8] {
+    let zeros = u32::from_be_bytes(*big_endian).leading_zeros() as usize / 8;
+    &big_endian[zeros..]
 }
 
 /// The number an unsigned option holds; `None` if its length is out of range for this option.
@@ -101,7 +100,7 @@ mod tests {
         for (value, bytes) in
             [(0, &[][..]), (1, &[1]), (255, &[255]), (256, &[1, 0]), (1 << 24, &[1, 0, 0, 0])]
         {
-            assert_eq!(uint_bytes(value), bytes);
+            assert_eq!(uint_value(&u32::to_be_bytes(value)), bytes);
             assert_eq!(uint(number::SIZE1, bytes), Some(value));
         }
         assert_eq!(uint(number::SIZE1, &[0, 0, 7]), Some(7));

@@ -59,9 +59,13 @@ impl Path {
     /// None if there are more than four, or one is not a plain decimal number of 0..=65534 (a
     /// sign or a leading zero is not plain, so that a thing has one name only).
     pub fn from_segments<'a>(segments: impl Iterator<Item = &'a str>) -> Option<Path> {
+        Path::from_parts(segments.map(str::as_bytes))
+    }
+
+    fn from_parts<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Option<Path> {
         let mut path = Path::ROOT;
-        for segment in segments {
-            path = path.child(parse_id(segment)?)?;
+        for (level, part) in parts.enumerate() {
+            *path.ids.get_mut(level)? = parse_id(part)?;
         }
         Some(path)
     }
@@ -114,18 +118,16 @@ const fn known(id: u16) -> u16 {
 }
 
 /// A plain decimal number of 0..=65534.
-fn parse_id(segment: &str) -> Option<u16> {
-    let digits = segment.as_bytes();
-    let plain = match digits {
-        [] => false,
-        [b'0'] => true,
-        [b'0', ..] => false,
-        all => all.iter().all(u8::is_ascii_digit),
+fn parse_id(digits: &[u8]) -> Option<u16> {
+    let with_digit = |number: u16, digit: &u8| match digit {
+        b'0'..=b'9' => number.checked_mul(10)?.checked_add(u16::from(digit - b'0')),
+        _ => None,
     };
-    if !plain {
-        return None;
+    match digits {
+        [b'0'] => Some(0),
+        [b'1'..=b'9', ..] => digits.iter().try_fold(0, with_digit).filter(|&id| id != NONE),
+        _ => None,
     }
-    segment.parse().ok().filter(|&id| id != NONE)
 }
 
 impl PartialOrd for Path {
@@ -168,7 +170,7 @@ impl FromStr for Path {
             return Ok(Path::ROOT);
         }
         text.strip_prefix('/')
-            .and_then(|rest| Path::from_segments(rest.split('/')))
+            .and_then(|rest| Path::from_parts(rest.as_bytes().split(|byte| *byte == b'/')))
             .ok_or_else(|| ParsePathError(text.to_owned()))
     }
 }

@@ -303,7 +303,13 @@ impl Tree {
 
     /// Whether a slot above `path` hides the template there.
     fn is_hidden_from_above(&self, path: Path) -> bool {
-        !self.own.is_empty() && (0..path.depth()).any(|depth| self.own_at(path.truncated(depth)).is_ok())
+        // Such a slot comes before `path`, and whatever lies between the two is below that slot.
+        let before = &self.own[..self.own.partition_point(|&(at, _)| at < path)];
+        let (Some((first, _)), Some((nearest, _))) = (before.first(), before.last()) else { return false };
+        let mut above = (1..path.depth())
+            .map(|depth| path.truncated(depth))
+            .take_while(|above| nearest.starts_with(above));
+        *first == Path::ROOT || above.any(|above| before.binary_search_by_key(&above, |&(at, _)| at).is_ok())
     }
 
     fn visible(&self, path: Path) -> Visible<'_> {

@@ -53,9 +53,11 @@ pub(super) fn execute(
 /// Account that was written anew is complete. Servers that lost their account since `saved` then take
 /// with them what was theirs; if it does not fit together, nothing changes.
 pub(super) fn settle(tree: &mut Tree, saved: &Tree) -> bool {
-    let left = account::server_ids(tree);
     let mut removed = account::server_ids(saved);
-    removed.retain(|ssid| !left.contains(ssid));
+    if !removed.is_empty() {
+        let left = account::server_ids(tree);
+        removed.retain(|ssid| !left.contains(ssid));
+    }
     if removed.is_empty() {
         return fits_together(tree);
     }

@@ -199,6 +199,11 @@ fn texts() -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec("[a-z0-9=/ü]{0,20}", 0..5)
 }
 
+/// Numbers near each other, and a delta of each length apart.
+fn option_number() -> impl Strategy<Value = u16> {
+    prop_oneof![0_u16..20, 250_u16..300, any::<u16>()]
+}
+
 proptest! {
     #[test]
     fn what_is_built_is_read_back(
@@ -246,6 +251,54 @@ proptest! {
             prop_assert_eq!(message.encode(), datagram);
             // Reading every part of it must not panic either.
             let _ = (format!("{message:?}"), message.unknown_critical(), message.block1(), message.block2());
+        }
+    }
+
+    #[test]
+    fn options_added_in_any_order_are_written_as_by_another_implementation(
+        options in prop::collection::vec((option_number(), prop::collection::vec(any::<u8>(), 0..300)), 0..8),
+        removed in option_number(), payload in prop::collection::vec(any::<u8>(), 0..20),
+    ) {
+        let (mut message, mut theirs) = (Message::request(Code::PUT), coap_lite::Packet::new());
+        theirs.header.code = Code::PUT.0.into();
+        for (number, value) in &options {
+            message.options.add(*number, value);
+            theirs.add_option((*number).into(), value.clone());
+        }
+        message.options.remove(|number| number == removed);
+        theirs.clear_option(removed.into());
+        message = message.with_payload(payload.clone());
+        theirs.payload = payload;
+        prop_assert_eq!(message.encode(), theirs.to_bytes_unlimited().expect("a message"));
+        for (number, _) in &options {
+            let ours: Vec<&[u8]> = message.options.values(*number).collect();
+            let theirs = theirs.get_option((*number).into()).into_iter().flatten();
+            prop_assert_eq!(ours, theirs.map(Vec::as_slice).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn what_we_read_is_what_another_implementation_reads(
+        head in (0x40_u8..0x49, 1_u8..0x48), tail in prop::collection::vec(
+            prop_oneof![0_u8..0x20, any::<u8>(), Just(0xd1), Just(0xe0), Just(0x1d), Just(0xff)], 2..40),
+    ) {
+        let mut datagram = vec![head.0, head.1];
+        datagram.extend(tail);
+        let theirs = coap_lite::Packet::from_bytes(&datagram);
+        match (Message::decode(&datagram), theirs) {
+            (Ok(ours), Ok(theirs)) => {
+                let all = theirs.options().flat_map(|(number, values)| {
+                    values.iter().map(|value| (*number, value.as_slice()))
+                });
+                prop_assert_eq!(ours.options.iter().collect::<Vec<_>>(), all.collect::<Vec<_>>());
+                prop_assert_eq!(Some(ours.token()), Token::new(theirs.get_token()));
+                prop_assert_eq!(ours.payload(), theirs.payload);
+            }
+            (Ok(_), Err(why)) => prop_assert!(false, "they refuse it: {why:?}"),
+            // It takes a marker without a payload, and what only looks like text.
+            (Err(why), Ok(_)) => prop_assert!(
+                !matches!(why, Malformed::Options | Malformed::TokenLength), "we refuse it: {why}"),
+            (Err(_), Err(_)) => {}
         }
     }
 }

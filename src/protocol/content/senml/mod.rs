@@ -159,7 +159,7 @@ impl Base {
         }
         self.time = record.base_time.or(self.time);
         // §4.1: base name and name are one text, so either may end within a number.
-        let mut name = self.name.clone();
+        let mut name = Name::from_slice(&self.name);
         name.extend_from_slice(record.name.as_deref().unwrap_or("").as_bytes());
         let time = match (self.time, record.time) {
             (None, None) => None,
