@@ -60,7 +60,7 @@ fn versions(text: &str) -> Result<(Version, Version), Fault> {
 
 fn interview(raw: &RawEmsServer) -> Result<Interview, Fault> {
     let words = [("off", None), ("read", Some(Ask::Read)), ("observe", Some(Ask::Observe))];
-    let base = word(&format!("{TABLE}.interview"), raw.interview.as_deref().unwrap_or("off"), &words)?;
+    let base = word(&format!("{TABLE}.interview"), raw.interview.as_deref().unwrap_or("read"), &words)?;
     let base = match base {
         None => Interview::Off,
         Some(Ask::Read) => Interview::read(),
