@@ -101,8 +101,9 @@ impl Serving {
     pub fn stop(self) -> Counts {
         self.process.signal(Signal::SIGTERM);
         let ended = self.process.finish().expect_code(0);
-        let last = ended.stdout.lines().last().unwrap_or_default();
-        Counts::parse(last).unwrap_or_else(|| panic!("no counts at the end of\n{}", ended.stdout))
+        // What was out of the ordinary follows behind them.
+        let last = ended.stdout.lines().rev().find_map(Counts::parse);
+        last.unwrap_or_else(|| panic!("no counts at the end of\n{}", ended.stdout))
     }
 }
 
