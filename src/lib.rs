@@ -11,7 +11,7 @@
 //! | room | what lives there | shell |
 //! |---|---|---|
 //! | [`base`] | what everyone shares: instants and the one clock, seeds and their child generators, the timer wheel, quantities that are parsed once and valid ever after | the clock |
-//! | [`protocol::coap`] | CoAP: strict message codec (our own, which holds a message as it stands on the wire and is tested against `coap-lite`: lists of lists for the options of a datagram cost a tenth of a session), the exchange layer with one peer (retransmission, deduplication, separate responses), observations, block-wise transfer | |
+//! | [`protocol::coap`] | CoAP: strict message codec (our own: it holds a message as it stands on the wire, where `coap-lite`, which it is tested against, makes a tree of lists of its options), the exchange layer with one peer (retransmission, deduplication, separate responses), observations, block-wise transfer | |
 //! | [`protocol::lwm2m`] | the data model: paths, values, versions, object definitions as tables, the tree of one device, who may access it and when whom to notify, packages, server URIs | |
 //! | [`protocol::content`] | one codec per content format, to and from the values of the model; which version has which | |
 //! | [`protocol::client`] | the meter's side: bootstrap in all four ways, registrations and the manners of known clients, management, notifications and Send, firmware and software, composed behind one poll interface | |
