@@ -66,16 +66,15 @@ fn interview(raw: &RawEmsServer) -> Result<Interview, Fault> {
         Some(Ask::Read) => Interview::read(),
         Some(Ask::Observe) => Interview::observe(),
     };
-    let mut questions = base.questions().to_vec();
-    for (index, text) in raw.questions.iter().flatten().enumerate() {
-        questions.push(question(text).ok_or_else(|| {
+    let further = raw.questions.iter().flatten().enumerate().map(|(index, text)| {
+        question(text).ok_or_else(|| {
             let problem =
                 "must be \"read\" or \"observe\", and the path of an object, an instance or a resource";
             let key = format!("{TABLE}.questions[{index}]");
             Fault::new(&key, quoted(text), problem, "try \"observe /10243/0\"")
-        })?);
-    }
-    Ok(if questions.is_empty() { Interview::Off } else { Interview::Ask(questions) })
+        })
+    });
+    Ok(base.with(further.collect::<Result<Vec<_>, Fault>>()?))
 }
 
 fn question(text: &str) -> Option<Question> {

@@ -116,7 +116,8 @@ fn a_rich_meter_is_observed_over_a_link_that_loses_a_tenth() {
     for_seeds(0..4, |seed| {
         let link = LinkFaults { loss: 0.1, delay: Duration::from_millis(30), ..LinkFaults::default() };
         let setup = Setup { seed, meters: 10, link, ..Setup::default() };
-        let ems = EmsConfig { interview: Interview::observe().with_energy(), ..setup.ems_config() };
+        let readings = Question { path: Path::object(10_243), ask: Ask::Observe };
+        let ems = EmsConfig { interview: Interview::observe().with([readings]), ..setup.ems_config() };
         let mut world = world(&setup, ems, |config| {
             enrich(config);
             config.report.confirmable = Confirm::Always;

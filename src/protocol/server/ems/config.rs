@@ -106,9 +106,6 @@ impl Interview {
     /// /5/0/3.
     pub const FIRMWARE_STATE: Path = Path::resource(5, 0, 3);
 
-    /// The object of the energy readings, the single-phase power meter.
-    pub const ENERGY: Path = Path::object(10_243);
-
     /// Reads all that GEISA asks for.
     pub fn read() -> Self {
         Interview::geisa(Ask::Read)
@@ -119,11 +116,11 @@ impl Interview {
         Interview::geisa(Ask::Observe)
     }
 
-    /// The same, and the energy readings observed.
-    pub fn with_energy(self) -> Self {
+    /// The same, and these questions after it.
+    pub fn with(self, further: impl IntoIterator<Item = Question>) -> Self {
         let mut questions = self.questions().to_vec();
-        questions.push(Question { path: Interview::ENERGY, ask: Ask::Observe });
-        Interview::Ask(questions)
+        questions.extend(further);
+        if questions.is_empty() { Interview::Off } else { Interview::Ask(questions) }
     }
 
     /// The questions, in their order.

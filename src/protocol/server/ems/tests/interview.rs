@@ -4,6 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// The energy readings besides.
+const READINGS: Question = Question { path: crate::protocol::lwm2m::Path::object(10_243), ask: Ask::Observe };
+
 fn field(interview: Interview) -> Field {
     Field::new(EmsConfig { interview, ..config() })
 }
@@ -43,7 +46,7 @@ fn what_is_listed_is_asked_for_one_after_the_other_and_told_what_it_cost() {
 
 #[test]
 fn energy_readings_are_observed_by_switch_and_a_read_interview_reads_once() {
-    let mut field = field(Interview::read().with_energy());
+    let mut field = field(Interview::read().with([READINGS]));
     let device = field.add();
     field.register(device, &["lwm2m=1.1"], "</>;rt=\"oma.lwm2m\",</3/0>,</10243/0>");
     assert_eq!(field.devices[device].asked, ["GET 3", "GET 10243+"]);
@@ -139,7 +142,7 @@ proptest! {
         code in prop_oneof![4 => Just(0x45_u8), 1 => 0x40_u8..0xbf],
         observable: bool,
     ) {
-        let mut field = field(Interview::observe().with_energy());
+        let mut field = field(Interview::observe().with([READINGS]));
         let device = field.add();
         let answer = Message::response(Code(code)).with_content_format(ContentFormat(format));
         let answer = answer.with_payload(payload);
