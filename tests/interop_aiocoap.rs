@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 
 use common::free_port;
-use common::interop::{Said, await_coap, folder, script};
+use common::interop::{await_coap, folder, managed_fleet, script};
 use common::process::{Invocation, Process, small_run};
 use common::results::{Report, Serving};
 
@@ -94,26 +94,13 @@ fn meters_register_update_and_leave_at_aiocoaps_resource_directory() {
 fn meters_are_read_observed_and_written_to_by_aiocoap() {
     const METERS: usize = 5;
     let ems = Invocation::of(program("python")).arg(script("aiocoap_ems.py"));
-    let (mut ems, uri) = server(ems);
+    let (ems, uri) = server(ems);
     let folder = tempfile::tempdir().expect("a folder");
     let server = format!("servers.ems={uri}");
     let set = ["fleet.meters=5", "fleet.lifetime=60s", "run.hold=1h", "run.drain=6s", &server];
-    let mut run = small_run().set(&set).out(folder.path()).start();
-    run.await_phase("holding");
-    for _ in 0..METERS {
-        ems.await_line("end of management", |line| line.starts_with("managed "));
-    }
-    run.signal(Signal::SIGINT);
-    run.finish().expect_code(0);
-    for _ in 0..METERS {
-        ems.await_line("De-register", |line| line.starts_with("left "));
-    }
-
-    let said = Said::by(ems);
-    let names = said.whose("registered");
-    assert_eq!(names.len(), METERS);
-    assert_eq!(said.whose("left"), names);
-    for name in names {
+    let run = small_run().set(&set).out(folder.path());
+    let said = managed_fleet(run, ems, METERS);
+    for name in said.whose("registered") {
         assert_eq!(said.answers(name, "read /3/0/0"), ["2.05 \"bootstorm\""]);
         assert_eq!(said.answers(name, "blocks /3/0"), ["2.05 true"]);
         assert!(said.answers(name, "discover /3").concat().contains("</3/0/0>"));

@@ -5,11 +5,10 @@ mod common;
 
 use std::path::PathBuf;
 
-use nix::sys::signal::Signal;
 use serde_json::json;
 
 use common::free_port;
-use common::interop::{Said, folder, script};
+use common::interop::{folder, managed_fleet, script};
 use common::process::{Invocation, small_run};
 use common::results::{Report, Serving};
 
@@ -31,22 +30,9 @@ fn meters_of_version_1_0_are_served_by_lwm2m_node_lib() {
     let ems = format!("servers.ems=coap://127.0.0.1:{port}");
     // Few and slow: it loses registrations in bursts.
     let slow = ["fleet.meters=5", "arrivals.rate=5/s", "fleet.lifetime=4s", "run.hold=1h", "run.drain=6s"];
-    let mut run = small_run().set(&slow).set(&["fleet.lwm2m=1.0", &ems]).out(folder.path()).start();
-    run.await_phase("holding");
-    for _ in 0..METERS {
-        server.await_line("end of management", |line| line.starts_with("managed "));
-    }
-    run.signal(Signal::SIGINT);
-    run.finish().expect_code(0);
-    for _ in 0..METERS {
-        server.await_line("De-register", |line| line.starts_with("left "));
-    }
-
-    let said = Said::by(server);
-    let names = said.whose("registered");
-    assert_eq!(names.len(), METERS);
-    assert_eq!(said.whose("left"), names);
-    for name in names {
+    let run = small_run().set(&slow).set(&["fleet.lwm2m=1.0", &ems]).out(folder.path());
+    let said = managed_fleet(run, server, METERS);
+    for name in said.whose("registered") {
         let registration = said.after(&format!("registered {name}")).concat();
         assert!(registration.starts_with("4 1.0 U \"</>;rt="), "{registration}");
         assert_eq!(said.answers(name, "read /3/0/0"), ["\"bootstorm\""]);

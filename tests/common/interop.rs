@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::process::Process;
+use super::process::{Invocation, Process};
 use nix::sys::signal::Signal;
 
 /// How often a server that is starting is asked whether it is there, and for how long each time.
@@ -41,6 +41,26 @@ pub fn await_coap(address: &str) {
         }
     }
     panic!("nobody answers at {address}");
+}
+
+/// A fleet of `meters` that stays until a script that plays its EMS has managed each of them, and then leaves.
+/// The script says `managed` and `left` once for each.
+pub fn managed_fleet(run: Invocation, mut ems: Process, meters: usize) -> Said {
+    let mut run = run.start();
+    run.await_phase("holding");
+    for _ in 0..meters {
+        ems.await_line("end of management", |line| line.starts_with("managed "));
+    }
+    run.signal(Signal::SIGINT);
+    run.finish().expect_code(0);
+    for _ in 0..meters {
+        ems.await_line("De-register", |line| line.starts_with("left "));
+    }
+    let said = Said::by(ems);
+    let names = said.whose("registered");
+    assert_eq!(names.len(), meters);
+    assert_eq!(said.whose("left"), names);
+    said
 }
 
 /// All that a script said, ended by us: a line for whatever happened, the kind of event first.
