@@ -93,6 +93,7 @@
 
 pub mod base;
 pub mod cli;
+pub mod credentials;
 pub mod faults;
 pub mod fleet;
 pub mod meter;
@@ -100,6 +101,7 @@ pub mod metrics;
 pub mod protocol;
 pub mod report;
 pub mod scenario;
+pub mod secure;
 pub mod servers;
 pub mod sim;
 pub mod transport;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// A room, or a part of one with arrows of its own, and the rooms it may see. Who may see a room may see
 /// its parts; a room always may.
-const ARROWS: [(&str, &str); 20] = [
+const ARROWS: [(&str, &str); 23] = [
     ("base", ""),
     // Inside the protocol: messages know nothing of the model, the model nothing of messages, and the two
     // sides meet on the wire only.
@@ -18,7 +18,9 @@ const ARROWS: [(&str, &str); 20] = [
     ("protocol::server", "base protocol::coap protocol::content protocol::lwm2m"),
     ("faults", "base"),
     ("metrics", "base"),
-    ("meter", "base metrics protocol"),
+    ("secure", "base"),
+    ("credentials", "base protocol::lwm2m secure"),
+    ("meter", "base metrics protocol secure"),
     ("transport", "base"),
     // The pure half of the fleet, which the simulation shares.
     ("fleet::arrivals", "base"),
@@ -26,15 +28,20 @@ const ARROWS: [(&str, &str); 20] = [
     ("fleet::plan", "base fleet::arrivals fleet::endpoint"),
     // protocol::client: the meters' configuration, and which path of theirs a host name is looked up for.
     ("fleet", "base meter metrics protocol::client transport"),
-    ("servers", "base protocol transport"),
-    ("sim", "base faults fleet::arrivals fleet::endpoint fleet::plan meter metrics protocol"),
+    // The pure half of the servers, which the simulation shares: a machine behind its sessions.
+    ("servers::secured", "base protocol secure"),
+    ("servers", "base protocol secure transport"),
+    (
+        "sim",
+        "base faults fleet::arrivals fleet::endpoint fleet::plan meter metrics protocol secure servers::secured",
+    ),
     // All but base for their configurations, which a scenario is resolved into, and the words in them.
-    ("scenario", "base fleet meter protocol servers transport"),
+    ("scenario", "base credentials fleet meter protocol secure servers transport"),
     // It is handed everything it needs, so it knows neither scenarios nor servers.
     ("report", "base metrics"),
     // meter: the one in the foreground, and protocol for what it says; also URIs and the servers' counters.
     // transport: that meter's sockets, and what is looked at before a run.
-    ("cli", "base fleet meter metrics protocol report scenario servers transport"),
+    ("cli", "base credentials fleet meter metrics protocol report scenario secure servers transport"),
 ];
 
 /// Paths with side effects or a runtime behind them.
@@ -42,7 +49,7 @@ const SHELL_ONLY: &str = "actix:: clap:: crossterm:: nix:: procfs:: rustix:: soc
                           std::process std::thread tokio:: TcpListener TcpStream UdpSocket";
 
 /// The rooms and files that may touch them.
-const SHELLS: &str = "cli fleet::shard fleet::shared fleet::supervisor main meter::actor report::out_dir \
+const SHELLS: &str = "cli credentials::files fleet::shard fleet::shared fleet::supervisor main meter::actor report::out_dir \
                       servers transport";
 
 #[test]

@@ -97,7 +97,7 @@ fn check_names(scenario: &Scenario) -> Result<(), RunError> {
         ("servers.ems".to_owned(), &scenario.servers.ems),
     ];
     for (key, choice) in configured.into_iter().chain(accounts) {
-        let Some(ServerUri { host: Host::Name(name), port }) = choice.uri() else { continue };
+        let Some(ServerUri { scheme, host: Host::Name(name), port }) = choice.uri() else { continue };
         let found = resolve(name, *port).map_err(|error| {
             RunError::environment(
                 format!("{key}: {error}"),
@@ -106,7 +106,7 @@ fn check_names(scenario: &Scenario) -> Result<(), RunError> {
         })?;
         let refused = found.iter().find_map(|address| scenario.gate().check(*address).err());
         if let Some(refused) = refused {
-            let message = format!("{key} = \"coap://{name}:{port}\": {refused}");
+            let message = format!("{key} = \"{scheme}://{name}:{port}\": {refused}");
             return Err(RunError::input(message, "set allow_remote = true if that is what you want"));
         }
     }

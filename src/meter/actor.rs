@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use actix::{Actor, Context, Handler, Message};
 
-use super::meter::{Meter, Output, Unreachable};
+use super::meter::{Meter, Output, StreamNews, Unreachable};
 use crate::base::Instant;
 use crate::metrics::{
     Event, FailureKind, InFlight, Leg, MeterState, NoiseKind, NotificationFate, RequestFate, RequestKind,
@@ -23,6 +23,12 @@ pub trait Surroundings: 'static {
     /// # Errors
     /// That nothing can be sent there at all.
     fn send(&self, slot: u32, to: SocketAddr, bytes: &[u8]) -> Result<Sending, Unreachable>;
+    /// Connects a stream from this slot's own address; what comes of it comes as a message.
+    fn connect(&self, slot: u32, stream: u32, to: SocketAddr);
+    /// Writes to a stream that is connected.
+    fn write(&self, slot: u32, stream: u32, bytes: &[u8]);
+    /// Closes a stream once what was written to it is out.
+    fn disconnect(&self, slot: u32, stream: u32);
     /// Finds the address of a host; the answer comes as a message.
     fn resolve(&self, slot: u32, link: Link, name: (Box<str>, u16), failures: u16);
     /// Counts an event of this slot's meter.
@@ -85,6 +91,15 @@ pub enum Command {
         /// What is in it.
         bytes: Box<[u8]>,
         /// When the kernel had it.
+        at: Instant,
+    },
+    /// News of one of its streams.
+    Stream {
+        /// Which.
+        stream: u32,
+        /// What.
+        news: StreamNews,
+        /// When the shard had it.
         at: Instant,
     },
     /// The timer has run out.
@@ -206,6 +221,7 @@ impl<S: Surroundings> MeterActor<S> {
                 }
                 self.panic_if_told(Sabotage::Handled);
             }
+            Command::Stream { stream, news, at: _ } => self.meter.handle_stream(stream, news, now),
             Command::Tick => self.meter.handle_timeout(now),
             Command::Resolved { link, address: Some(address) } => {
                 self.meter.handle_resolved(link, address, now);
@@ -257,6 +273,9 @@ impl<S: Surroundings> MeterActor<S> {
                     Ok(Sending::Dropped) => {}
                     Err(why) => self.meter.handle_unsendable(to, why, now),
                 },
+                Output::Connect { stream, to } => self.shard.connect(self.slot, stream, to),
+                Output::Write { stream, bytes } => self.shard.write(self.slot, stream, &bytes),
+                Output::Disconnect { stream } => self.shard.disconnect(self.slot, stream),
                 Output::Resolve { link, host, port, failures } => {
                     self.shard.resolve(self.slot, link, (host, port), failures);
                 }

@@ -28,6 +28,9 @@ impl Surroundings for Quiet {
         self.tried.set(self.tried.get() + 1);
         Ok(self.sending)
     }
+    fn connect(&self, _: u32, _: u32, _: SocketAddr) {}
+    fn write(&self, _: u32, _: u32, _: &[u8]) {}
+    fn disconnect(&self, _: u32, _: u32) {}
     fn resolve(&self, _: u32, _: Link, _: (Box<str>, u16), _: u16) {}
     fn record(&self, _: u32, event: Event) {
         self.events.borrow_mut().push(event);

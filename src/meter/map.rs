@@ -162,6 +162,8 @@ fn failure(failure: client::Failure, unreachable: Unreachable) -> FailureKind {
         Failure::CardInconsistent => FailureKind::CardInconsistent,
         Failure::NoAccount => FailureKind::BootstrapNoAccount,
         Failure::ServerUri => FailureKind::ServerUri,
+        Failure::Handshake => FailureKind::HandshakeProtocol,
+        Failure::Closed(_) => FailureKind::ConnectionLost,
         Failure::Unreachable => match unreachable {
             Unreachable::Refused => FailureKind::DestinationRefused,
             Unreachable::Unresolved => FailureKind::NameResolution,

@@ -12,4 +12,4 @@ mod meter;
 
 pub use actor::{Command, MeterActor, Remains, Sabotage, Sending, Surroundings};
 pub use device::{MeterDevice, ObjectSet, ParseObjectSetError, device_objects, factory};
-pub use meter::{Meter, Output, Unreachable};
+pub use meter::{Meter, Output, StreamNews, Unreachable};

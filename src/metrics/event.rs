@@ -24,6 +24,17 @@ pub enum Event {
         /// How long it took; see [`Stage`] for the instants it lies between.
         latency: Duration,
     },
+    /// A handshake with a server came to a good end; its latency is a `Stage`.
+    Handshake {
+        /// Flights sent, those sent again not counted.
+        flights: u16,
+        /// Flights sent again.
+        retransmissions: u16,
+        /// Bytes sent and received, as UDP or TCP payload.
+        bytes: u32,
+    },
+    /// A flight of a handshake was sent again; its datagrams are also `Sent`.
+    FlightRetransmitted,
     /// A request was sent, or its end became known.
     Request {
         /// Which request.

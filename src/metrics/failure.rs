@@ -78,6 +78,30 @@ pub enum FailureKind {
     NameResolution,
     /// The kernel refused a datagram.
     SendError,
+    /// The peer fell silent during the handshake: as after an unknown identity or a wrong key.
+    HandshakeTimeout,
+    /// The peer ended the handshake with this fatal alert (AlertDescription, RFC 5246 §7.2).
+    HandshakeAlert(u8),
+    /// The peer broke the rules of the handshake, or wants something that cannot be done.
+    HandshakeProtocol,
+    /// The meter's own credentials cannot be used.
+    Credentials,
+    /// The server's certificate names somebody else.
+    CertificateWrongName,
+    /// The server's certificate leads to nobody who is trusted.
+    CertificateUnknownIssuer,
+    /// The server's certificate has signed itself.
+    CertificateSelfSigned,
+    /// The server's certificate is valid no longer.
+    CertificateExpired,
+    /// The server's certificate is not valid yet.
+    CertificateNotYetValid,
+    /// The server's certificate cannot be used at all.
+    CertificateUnusable,
+    /// A TCP connection was refused, or torn down before it was of use.
+    ConnectionRefused,
+    /// A session or connection was closed while something was under way on it.
+    ConnectionLost,
     /// The meter's actor panicked.
     ActorPanicked,
 }
@@ -126,6 +150,18 @@ impl FailureKind {
             FailureKind::ServerUri => ("server-uri", None),
             FailureKind::NameResolution => ("name-resolution", None),
             FailureKind::SendError => ("send-error", None),
+            FailureKind::HandshakeTimeout => ("handshake-timeout", None),
+            FailureKind::HandshakeAlert(alert) => ("handshake-alert", Some(alert)),
+            FailureKind::HandshakeProtocol => ("handshake-protocol", None),
+            FailureKind::Credentials => ("credentials-unusable", None),
+            FailureKind::CertificateWrongName => ("certificate-wrong-name", None),
+            FailureKind::CertificateUnknownIssuer => ("certificate-unknown-issuer", None),
+            FailureKind::CertificateSelfSigned => ("certificate-self-signed", None),
+            FailureKind::CertificateExpired => ("certificate-expired", None),
+            FailureKind::CertificateNotYetValid => ("certificate-not-yet-valid", None),
+            FailureKind::CertificateUnusable => ("certificate-unusable", None),
+            FailureKind::ConnectionRefused => ("connection-refused", None),
+            FailureKind::ConnectionLost => ("connection-lost", None),
             FailureKind::ActorPanicked => ("actor-panicked", None),
         }
     }
@@ -135,6 +171,9 @@ impl fmt::Display for FailureKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (stem, code) = self.parts();
         f.write_str(stem)?;
+        if let FailureKind::HandshakeAlert(alert) = self {
+            return write!(f, "-{alert}");
+        }
         // RFC 7252 §3: a code is written class.detail, the detail with two digits.
         code.map_or(Ok(()), |code| write!(f, "-{}.{:02}", code >> 5, code & 0x1f))
     }

@@ -60,6 +60,14 @@ impl Recorder {
                 leg.received += 1;
                 leg.received_bytes += u64::from(bytes);
             }
+            Event::Handshake { flights, retransmissions, bytes } => {
+                let handshakes = &mut counters.handshakes;
+                handshakes.completed += 1;
+                handshakes.flights += u64::from(flights);
+                handshakes.retransmissions += u64::from(retransmissions);
+                handshakes.bytes += u64::from(bytes);
+            }
+            Event::FlightRetransmitted => counters.handshakes.flights_again += 1,
             Event::Retransmitted => counters.retransmitted += 1,
             Event::Duplicate => counters.duplicates += 1,
             Event::DuplicateForgotten => counters.forgotten += 1,

@@ -10,6 +10,12 @@ closed_enum! {
     pub enum Stage {
         /// Planned power-on to the first 2.01 to a Register.
         Onboarding = "onboarding",
+        /// First datagram or TCP SYN of a handshake to the end of it, whoever it is with.
+        Handshake = "handshake",
+        /// The same, with a Bootstrap-Server alone.
+        HandshakeBootstrap = "handshake-bootstrap",
+        /// The same, with an EMS alone.
+        HandshakeEms = "handshake-ems",
         /// Planned power-on to the Finish that was answered with 2.04.
         Bootstrap = "bootstrap",
         /// First transmission of a Register to its 2.01.

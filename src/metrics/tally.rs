@@ -1,5 +1,6 @@
 //! What adds up: the counters, histograms and failures of one interval, one second, or one run.
 
+use super::handshake::HandshakeCounts;
 use super::samples::Sample;
 use super::{
     FailureCount, FailureKind, Lag, LatencyHistogram, LatencySummary, Leg, LegTraffic, ManagementKind,
@@ -45,6 +46,7 @@ pub(super) struct Counters {
     pub retransmitted: u64,
     pub duplicates: u64,
     pub forgotten: u64,
+    pub handshakes: HandshakeCounts,
     pub requests: [RequestCounts; RequestKind::COUNT],
     pub notifications: NotificationCounts,
     pub management: [ServedCounts; ManagementKind::COUNT],
@@ -71,6 +73,7 @@ impl Counters {
         self.retransmitted += other.retransmitted;
         self.duplicates += other.duplicates;
         self.forgotten += other.forgotten;
+        self.handshakes.merge(&other.handshakes);
         for (mine, theirs) in self.requests.iter_mut().zip(&other.requests) {
             mine.0.iter_mut().zip(theirs.0).for_each(|(mine, theirs)| *mine += theirs);
         }

@@ -195,6 +195,7 @@ impl Session {
             while let Some(output) = self.meter.poll_output(now) {
                 match output {
                     Output::Transmit { to, bytes } => self.send(to, &bytes, now)?,
+                    Output::Connect { .. } | Output::Write { .. } | Output::Disconnect { .. } => {}
                     Output::Resolve { link, host, port, failures } => {
                         print(&self.words.note(&format!("looking up {host}"), now))?;
                         self.look_up(link, host, port, failures);

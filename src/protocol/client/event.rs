@@ -1,5 +1,8 @@
 //! What a client asks of the world around it, and what it tells.
 
+use smallvec::SmallVec;
+
+use super::account::Credentials;
 use crate::base::Instant;
 use crate::protocol::coap;
 use crate::protocol::lwm2m::ServerUri;
@@ -22,8 +25,10 @@ pub enum Output {
     Open {
         /// The path to open; if it is open already, it is to lead to the new place.
         link: Link,
-        /// Where it is to lead.
+        /// Where it is to lead, and over what.
         uri: ServerUri,
+        /// How both ends are to prove who they are; `None` where the account says Security Mode 3 (NoSec).
+        security: Option<Box<Security>>,
     },
     /// `link` is of no more use: forget where it leads.
     Close {
@@ -39,6 +44,44 @@ pub enum Output {
     },
     /// Something happened.
     Event(Event),
+}
+
+/// What an account says of the security of the way to its server (/0/x/2-5 and 13-16).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Security {
+    /// /0/x/2-5: the mode and its keys.
+    pub credentials: Credentials,
+    /// /0/x/14 (SNI): the name the server's certificate must carry where the URI's host is an address.
+    pub server_name: Option<Box<str>>,
+    /// /0/x/13, what /0/x/4 is compared with: 0 the certificate itself, 1 its SHA-256, 2 its SHA-384, 3 its
+    /// SHA-512 (1.1).
+    pub matching_type: u8,
+    /// /0/x/16: the cipher suites allowed, by IANA number; empty for the client's own choice.
+    pub cipher_suites: SmallVec<[u16; 2]>,
+}
+
+/// Why a way could not be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenFailed {
+    /// Nobody can be reached there.
+    Unreachable,
+    /// The server was reached, and the handshake failed: with this alert, its or ours, if there was one.
+    Handshake {
+        /// The AlertDescription (RFC 5246 §7.2).
+        alert: Option<u8>,
+    },
+}
+
+/// How an open way ended without the device wanting it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// In good order: close_notify, or the end of a TCP stream.
+    Orderly,
+    /// Torn down: a TCP reset, a fatal alert, a session that broke.
+    Broken {
+        /// The AlertDescription, if it was one.
+        alert: Option<u8>,
+    },
 }
 
 /// The one state a device is in. With several servers it is the most that any of them makes of it: known to
@@ -202,6 +245,10 @@ pub enum Failure {
     ServerUri,
     /// The way to the server could not be opened.
     Unreachable,
+    /// The handshake with a Bootstrap-Server or LwM2M server failed; why in detail, those know who made it.
+    Handshake,
+    /// The way to a server was closed while something was under way on it.
+    Closed(RequestKind),
 }
 
 /// What a server asks of a registered device (LwM2M Core §6.3, §6.4).

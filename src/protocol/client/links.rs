@@ -2,7 +2,7 @@
 //! what the exchange layer of each makes of it.
 
 use super::client::Client;
-use super::event::{Event, Failure, Link, Output};
+use super::event::{Closed, Event, Failure, Link, OpenFailed, Output};
 use super::register::{Registration, find};
 use crate::base::Instant;
 use crate::protocol::coap::{self, Exchange, Noise};
@@ -20,7 +20,8 @@ impl Client {
     }
 
     /// The link that was asked for cannot be opened, or turned out to lead nowhere.
-    pub fn handle_open_failed(&mut self, link: Link, now: Instant) {
+    pub fn handle_open_failed(&mut self, link: Link, why: OpenFailed, now: Instant) {
+        let _ = why;
         match link {
             Link::Bootstrap if self.bootstrap.is_some() => {
                 self.bootstrap_failed(Failure::Unreachable, now);
@@ -33,6 +34,11 @@ impl Client {
                 self.drain(link, now);
             }
         }
+    }
+
+    /// The way is no more, though the device did not close it.
+    pub fn handle_closed(&mut self, link: Link, how: Closed, now: Instant) {
+        let _ = (link, how, now);
     }
 
     /// Whether a way to there is of any use: there is something that would be said on it, or listened to.
@@ -167,7 +173,8 @@ impl Client {
                 coap::Event::Notification { .. }
                 | coap::Event::NotificationLost { .. }
                 | coap::Event::ObservationEnded { .. }
-                | coap::Event::Notified { .. },
+                | coap::Event::Notified { .. }
+                | coap::Event::Leave(_),
                 _,
             ) => {}
         }

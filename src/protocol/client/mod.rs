@@ -44,8 +44,8 @@ pub use bootstrap::{BootstrapPolicy, Card, CardError, NoFinish, decode_card, enc
 pub use client::Client;
 pub use config::{Backoff, Config, Device, Provision};
 pub use event::{
-    Event, Failure, Fate, Link, ManagementOperation, NotificationFate, Operation, Output, Reason,
-    RequestKind, Stage, State,
+    Closed, Event, Failure, Fate, Link, ManagementOperation, NotificationFate, OpenFailed, Operation, Output,
+    Reason, RequestKind, Security, Stage, State,
 };
 pub use firmware::{FirmwarePolicy, PackageFailure};
 pub use register::{

@@ -1,6 +1,7 @@
 //! What an exchange tells its owner, in closed enums that can be counted by.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::codec::Malformed;
 use super::header::{Code, Token};
@@ -103,6 +104,23 @@ pub enum Event {
     Noise(Noise),
     /// Something worth counting.
     Stat(Stat),
+    /// The peer is about to leave, or has to be left: streams only (RFC 8323 §5).
+    Leave(Leave),
+}
+
+/// Why a stream is to be closed by its owner. Requests that are still under way fail then, see
+/// [`Exchange::lost`](super::Exchange::lost).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// The peer sent a Release (§5.5): it may be connected to again after this time.
+    Released {
+        /// Hold-Off, whole seconds; zero where there is none.
+        hold_off: Duration,
+    },
+    /// The peer sent an Abort (§5.6).
+    Aborted,
+    /// The peer broke the framing or sent a signal that cannot be borne: it was sent an Abort.
+    Broken,
 }
 
 /// How a notification of ours ended.
@@ -128,6 +146,8 @@ pub enum Failure {
     Timeout,
     /// The peer sent a Reset.
     Reset,
+    /// The stream it was sent on is gone ([`Exchange::lost`](super::Exchange::lost)).
+    Lost,
     /// [`Exchange::abandon`](super::Exchange::abandon).
     Abandoned,
     /// The block-wise transfer broke: by the response with this code, or, with 4.13, because the body is

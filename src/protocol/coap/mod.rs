@@ -31,8 +31,8 @@ mod tests;
 
 pub use block::Block;
 pub use codec::Malformed;
-pub use event::{Event, Failure, Handle, Noise, Notified, Output, Progress, Reason, Received, Stat};
-pub use exchange::Exchange;
+pub use event::{Event, Failure, Handle, Leave, Noise, Notified, Output, Progress, Reason, Received, Stat};
+pub use exchange::{Exchange, Transport};
 pub use header::{Code, Token, Type};
 pub use message::{ContentFormat, Message};
 pub use params::{Params, ParamsError};

@@ -142,7 +142,7 @@ impl Exchange {
         let outcome = match why {
             Failure::Reset => Notified::Reset,
             Failure::Abandoned => Notified::Abandoned,
-            Failure::Timeout | Failure::Blockwise(_) => Notified::TimedOut,
+            Failure::Timeout | Failure::Lost | Failure::Blockwise(_) => Notified::TimedOut,
         };
         self.notified(handle, token, outcome);
         if outcome == Notified::Abandoned {

@@ -21,6 +21,6 @@ pub use attributes::{AttributeChange, AttributeError, AttributeSet, Attributes};
 pub use definition::{Kind, Multiplicity, ObjectDef, Operations, Range, ResourceDef};
 pub use path::{ParsePathError, Path};
 pub use tree::Tree;
-pub use uri::{Host, ServerUri, UriError};
+pub use uri::{Host, Scheme, ServerUri, UriError};
 pub use value::{Entry, Value};
 pub use version::{ParseVersionError, Version};

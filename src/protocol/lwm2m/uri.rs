@@ -1,18 +1,74 @@
-//! Where a server is: `coap://host:port`, as in /0/x/0.
+//! Where a server is, and over what: `coaps://host:port`, as in /0/x/0.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-/// Default port of CoAP over UDP (RFC 7252 §6.1).
-pub const DEFAULT_PORT: u16 = 5683;
+/// Over what a server is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scheme {
+    /// `coap`: UDP (RFC 7252 §6.1).
+    #[default]
+    Coap,
+    /// `coaps`: DTLS over UDP (RFC 7252 §6.2).
+    Coaps,
+    /// `coap+tcp`: TCP (RFC 8323 §8.1).
+    CoapTcp,
+    /// `coaps+tcp`: TLS over TCP (RFC 8323 §8.2).
+    CoapsTcp,
+}
+
+impl Scheme {
+    /// Every scheme.
+    pub const ALL: [Scheme; 4] = [Scheme::Coap, Scheme::Coaps, Scheme::CoapTcp, Scheme::CoapsTcp];
+
+    /// As it stands in a URI.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Scheme::Coap => "coap",
+            Scheme::Coaps => "coaps",
+            Scheme::CoapTcp => "coap+tcp",
+            Scheme::CoapsTcp => "coaps+tcp",
+        }
+    }
+
+    /// The port of a URI that names none.
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Scheme::Coap | Scheme::CoapTcp => 5683,
+            Scheme::Coaps | Scheme::CoapsTcp => 5684,
+        }
+    }
+
+    /// Whether both ends prove who they are.
+    pub const fn is_secure(self) -> bool {
+        matches!(self, Scheme::Coaps | Scheme::CoapsTcp)
+    }
+
+    /// Whether it runs over connections, as a stream of bytes.
+    pub const fn is_stream(self) -> bool {
+        matches!(self, Scheme::CoapTcp | Scheme::CoapsTcp)
+    }
+
+    fn of(text: &str) -> Option<Self> {
+        Scheme::ALL.into_iter().find(|scheme| scheme.name().eq_ignore_ascii_case(text))
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
 
 /// A server's URI. Prints with its port, also if that is the default one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServerUri {
+    /// Over what.
+    pub scheme: Scheme,
     /// Who.
     pub host: Host,
-    /// UDP port, never 0.
+    /// UDP or TCP port, never 0.
     pub port: u16,
 }
 
@@ -31,8 +87,8 @@ pub enum UriError {
     /// No scheme.
     #[error("must be a URI such as \"coap://127.0.0.1:5683\"")]
     Form,
-    /// A scheme other than `coap`.
-    #[error("only coap:// (CoAP over UDP, without DTLS) is supported so far")]
+    /// A scheme that is none of [`Scheme`].
+    #[error("must begin with coap:// (UDP), coaps:// (DTLS), coap+tcp:// (TCP) or coaps+tcp:// (TLS)")]
     Scheme,
     /// `user@host`.
     #[error("must not name a user")]
@@ -52,9 +108,14 @@ pub enum UriError {
 }
 
 impl ServerUri {
-    /// The URI of a server at this address.
+    /// The URI of a server at this address, over UDP without security.
     pub fn coap(address: SocketAddr) -> Self {
-        ServerUri { host: Host::Ip(address.ip()), port: address.port() }
+        ServerUri::at(Scheme::Coap, address)
+    }
+
+    /// The URI of a server at this address.
+    pub fn at(scheme: Scheme, address: SocketAddr) -> Self {
+        ServerUri { scheme, host: Host::Ip(address.ip()), port: address.port() }
     }
 
     /// The address, where the host is a literal.
@@ -77,9 +138,7 @@ impl FromStr for ServerUri {
     /// Reads scheme, host and port (RFC 7252 §6.1, RFC 3986 §3.2).
     fn from_str(text: &str) -> Result<Self, UriError> {
         let (scheme, rest) = text.split_once("://").ok_or(UriError::Form)?;
-        if !scheme.eq_ignore_ascii_case("coap") {
-            return Err(UriError::Scheme);
-        }
+        let scheme = Scheme::of(scheme).ok_or(UriError::Scheme)?;
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         if authority.contains(['/', '?', '#']) {
             return Err(UriError::Path);
@@ -101,7 +160,7 @@ impl FromStr for ServerUri {
             // A second colon means an IPv6 address without its brackets.
             Some(port) if port.contains(':') => return Err(UriError::Host),
             Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or(UriError::Port)?,
-            None if port.is_empty() => DEFAULT_PORT,
+            None if port.is_empty() => scheme.default_port(),
             None => return Err(UriError::Host),
         };
         if let Host::Ip(ip) = &host
@@ -109,7 +168,7 @@ impl FromStr for ServerUri {
         {
             return Err(UriError::Address);
         }
-        Ok(ServerUri { host, port })
+        Ok(ServerUri { scheme, host, port })
     }
 }
 
@@ -149,7 +208,7 @@ impl fmt::Display for Host {
 
 impl fmt::Display for ServerUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "coap://{}:{}", self.host, self.port)
+        write!(f, "{}://{}:{}", self.scheme, self.host, self.port)
     }
 }
 
@@ -168,6 +227,9 @@ mod tests {
             ("coap://[fd00::5]:61616", "coap://[fd00::5]:61616"),
             ("coap://BS.example.org:5784", "coap://bs.example.org:5784"),
             ("coap://localhost", "coap://localhost:5683"),
+            ("coaps://127.0.0.1", "coaps://127.0.0.1:5684"),
+            ("coap+tcp://[::1]", "coap+tcp://[::1]:5683"),
+            ("COAPS+TCP://ems.example.org", "coaps+tcp://ems.example.org:5684"),
         ];
         for (text, canonical) in cases {
             assert_eq!(text.parse::<ServerUri>().map(|uri| uri.to_string()).as_deref(), Ok(canonical));
@@ -179,8 +241,8 @@ mod tests {
         let cases = [
             ("127.0.0.1:5683", UriError::Form),
             ("", UriError::Form),
-            ("coaps://127.0.0.1", UriError::Scheme),
-            ("coap+tcp://127.0.0.1", UriError::Scheme),
+            ("http://127.0.0.1", UriError::Scheme),
+            ("coap+ws://127.0.0.1", UriError::Scheme),
             ("coap://me@host", UriError::User),
             ("coap://host/bs", UriError::Path),
             ("coap://host?x", UriError::Path),
@@ -214,7 +276,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics_and_what_parses_prints_as_it_parses(text in "(coap://)?[a-z0-9.:@/\\[\\]%é-]{0,20}") {
+        fn no_text_panics_and_what_parses_prints_as_it_parses(text in "(coaps?(\\+tcp)?://)?[a-z0-9.:@/\\[\\]%é-]{0,20}") {
             if let Ok(uri) = text.parse::<ServerUri>() {
                 prop_assert_eq!(uri.to_string().parse(), Ok(uri));
             }

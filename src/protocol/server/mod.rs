@@ -17,13 +17,14 @@ mod peers;
 mod service;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::Instant;
 
 pub use bootstrap::{
-    Account, BootstrapConfig, BootstrapServer, Directory, Initiative, PackAnswer, Patience, Plan, RetryTerms,
-    Step, WriteLevel,
+    Account, AccountKeys, BootstrapConfig, BootstrapServer, Directory, Initiative, PackAnswer, Patience,
+    Plan, RetryTerms, Step, WriteLevel,
 };
 pub use counters::{BootstrapCounters, Traffic};
 pub use desk::DeskCounters;
@@ -54,6 +55,20 @@ pub struct Transmit {
 ///
 /// After each `handle_…`, call `poll_output` until it is empty, then arm one timer for `poll_timeout`.
 pub trait Server {
+    /// A peer's session has come up, or its stream is connected; what there was of the peer before is over.
+    /// `identity` is the endpoint name it has proven to be, where it had to prove anything: it may then go by no
+    /// other, and need not give one. Plain datagrams come without.
+    fn handle_connected(&mut self, peer: SocketAddr, to: IpAddr, identity: Option<Arc<str>>, now: Instant) {
+        let _ = (peer, to, identity, now);
+    }
+    /// A peer's session or stream is over.
+    fn handle_disconnected(&mut self, peer: SocketAddr, now: Instant) {
+        let _ = (peer, now);
+    }
+    /// The next peer whose session or stream is to be closed.
+    fn poll_disconnect(&mut self) -> Option<SocketAddr> {
+        None
+    }
     /// A datagram came in from a peer, sent to this address of the server's.
     fn handle_input(&mut self, from: SocketAddr, to: IpAddr, datagram: &[u8], now: Instant);
     /// Time has passed: does whatever is due.

@@ -53,7 +53,7 @@ impl Client {
             return self.fall_back(Failure::ServerUri, None, now);
         };
         self.begin_session(now);
-        self.out.push_back(Output::Open { link: Link::Bootstrap, uri });
+        self.out.push_back(Output::Open { link: Link::Bootstrap, uri, security: None });
     }
 
     fn begin_session(&mut self, now: Instant) {

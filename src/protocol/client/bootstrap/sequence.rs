@@ -116,7 +116,7 @@ impl Client {
             return;
         }
         if let Some(uri) = self.bootstrap_uri() {
-            self.out.push_back(Output::Open { link: Link::Bootstrap, uri });
+            self.out.push_back(Output::Open { link: Link::Bootstrap, uri, security: None });
         }
     }
 

@@ -45,7 +45,7 @@ impl Client {
             download.exchange.keep_apart(&registration.exchange);
         }
         packages.download = Some(Box::new(download));
-        self.out.push_back(Output::Open { link: Link::Package, uri: server });
+        self.out.push_back(Output::Open { link: Link::Package, uri: server, security: None });
     }
 
     /// The way to the package is open.

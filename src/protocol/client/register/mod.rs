@@ -60,6 +60,7 @@ pub(super) fn ended(kind: RequestKind, why: coap::Failure) -> (Fate, Failure) {
     match why {
         coap::Failure::Timeout => (Fate::TimedOut, Failure::TimedOut(kind)),
         coap::Failure::Reset => (Fate::Reset, Failure::Reset(kind)),
+        coap::Failure::Lost => (Fate::Abandoned, Failure::Closed(kind)),
         // Only a link that turns out to lead nowhere makes a device abandon a request.
         coap::Failure::Abandoned => (Fate::Abandoned, Failure::Unreachable),
         coap::Failure::Blockwise(code) => (Fate::Answered, Failure::Refused(kind, code)),

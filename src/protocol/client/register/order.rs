@@ -86,7 +86,7 @@ impl Client {
         let uri: ServerUri = uri;
         registration.due = due;
         registration.phase = Phase::Connecting;
-        self.out.push_back(Output::Open { link: Link::Server(server), uri });
+        self.out.push_back(Output::Open { link: Link::Server(server), uri, security: None });
     }
 
     /// Registering with `server` has come to an end, good or bad: the next in the order gets its turn, unless

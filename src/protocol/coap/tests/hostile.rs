@@ -64,7 +64,8 @@ proptest! {
                         | Event::Notification { .. }
                         | Event::NotificationLost { .. }
                         | Event::ObservationEnded { .. }
-                        | Event::Notified { .. },
+                        | Event::Notified { .. }
+                        | Event::Leave(_),
                     ) => {}
                     // A reply never feeds a flood: it is an acknowledgement, a reset, a block.
                     Output::Send(reply) => prop_assert!(reply.len() <= 1100),

@@ -1,8 +1,16 @@
 //! Server Accounts as a Bootstrap-Server writes them (LwM2M Core §5.2.2).
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::protocol::lwm2m::{Entry, Path, Value};
+
+/// What single devices are given as keys, which no two of them share.
+pub trait AccountKeys: Send + Sync + fmt::Debug {
+    /// Resources of /0, by ID, of this endpoint's account with this server: the mode (2) with its keys (3, 4, 5),
+    /// and what goes with them (13 to 16). They take the place of those the plan says; `None` leaves the plan's.
+    fn security(&self, endpoint: &str, short_server_id: u16) -> Option<Vec<(u16, Value)>>;
+}
 
 /// A Server Account as the Bootstrap-Server writes it.
 #[derive(Clone, Debug, PartialEq)]

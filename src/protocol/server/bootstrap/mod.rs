@@ -32,7 +32,7 @@ use initiative::{Candidate, Candidates};
 use payload::Payloads;
 use session::Session;
 
-pub use account::{Account, RetryTerms};
+pub use account::{Account, AccountKeys, RetryTerms};
 pub use initiative::Initiative;
 pub use plan::{Directory, PackAnswer, Patience, Plan, Step, WriteLevel};
 
@@ -53,6 +53,12 @@ pub struct BootstrapConfig {
     pub service: Service,
     /// Devices remembered at a time; of more, some that are silent are forgotten.
     pub max_peers: usize,
+    /// The keys of single devices for their accounts, if they have any of their own.
+    pub keys: Option<Arc<dyn AccountKeys>>,
+    /// What devices speak over.
+    pub transport: coap::Transport,
+    /// Whether every device has to prove who it is: then it may go by no other name.
+    pub proven: bool,
 }
 
 impl BootstrapConfig {
@@ -66,6 +72,9 @@ impl BootstrapConfig {
             initiative: None,
             service: Service::default(),
             max_peers: 100_000,
+            keys: None,
+            transport: coap::Transport::Datagram,
+            proven: false,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::campaign::Campaign;
-use crate::protocol::coap::Params;
+use crate::protocol::coap::{Params, Transport};
 use crate::protocol::lwm2m::{Path, Version};
 use crate::protocol::server::{EndpointPattern, Service};
 
@@ -15,6 +15,10 @@ pub struct EmsConfig {
     pub transmission: Arc<Params>,
     /// Devices whose messages are remembered at a time; registrations are not bounded by it.
     pub max_peers: usize,
+    /// What devices speak over.
+    pub transport: Transport,
+    /// Whether every device has to prove who it is: then it may go by no other name.
+    pub proven: bool,
     /// Endpoint names remembered for the account of registrations; a Register with one more is answered
     /// with 5.03.
     pub max_endpoints: usize,
@@ -54,6 +58,8 @@ impl EmsConfig {
             awake: transmission.max_transmit_wait(),
             transmission,
             max_peers: 100_000,
+            transport: Transport::Datagram,
+            proven: false,
             max_endpoints: 100_000,
             short_server_id: 101,
             versions: (Version::V1_0, Version::V1_2),

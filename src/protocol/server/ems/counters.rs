@@ -285,7 +285,7 @@ impl CampaignCounters {
     pub(super) fn failed(&mut self, why: Failure) {
         match why {
             Failure::Timeout => self.timed_out += 1,
-            Failure::Reset | Failure::Blockwise(_) => self.broken += 1,
+            Failure::Reset | Failure::Lost | Failure::Blockwise(_) => self.broken += 1,
             Failure::Abandoned => self.cancelled += 1,
         }
     }

@@ -158,7 +158,11 @@ impl Ems {
                 self.counters.observations.ended += u64::from(self.unobserve(slot, handle));
             }
             // Requests are answered elsewhere; the others are of things an EMS does not do.
-            Event::Request(_) | Event::Notified { .. } | Event::Noise(_) | Event::Stat(_) => {}
+            Event::Request(_)
+            | Event::Notified { .. }
+            | Event::Noise(_)
+            | Event::Stat(_)
+            | Event::Leave(_) => {}
         }
     }
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 use super::*;
 use crate::base::Seed;
 use crate::protocol::client::{
-    BootstrapPolicy, Client, Config, Event, Failure, Fate, FirmwarePolicy, Link, Output, RegistrationPolicy,
-    RequestKind, State,
+    BootstrapPolicy, Client, Config, Event, Failure, Fate, FirmwarePolicy, Link, OpenFailed, Output,
+    RegistrationPolicy, RequestKind, State,
 };
 use crate::protocol::coap::{Exchange, Params};
 use crate::protocol::lwm2m::{Entry, Path, Value};
@@ -195,7 +195,7 @@ impl Bench {
                 Output::Open { link, .. } => {
                     self.opened.push(link);
                     match self.closed.contains(&link) {
-                        true => self.client.handle_open_failed(link, self.now),
+                        true => self.client.handle_open_failed(link, OpenFailed::Unreachable, self.now),
                         false => self.client.handle_opened(link, self.now),
                     }
                 }
