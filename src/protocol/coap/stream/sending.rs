@@ -17,11 +17,14 @@ use crate::base::Instant;
 impl Exchange {
     /// The stream is connected: says what this end can do (CSM, RFC 8323 §5.3), and sends what waits to be sent;
     /// what is larger than any peer takes when the peer has said its part. Nothing on datagrams, or if it is
-    /// connected already.
+    /// connected already; one that was to be left counts as [lost](Exchange::lost) first.
     ///
     /// A peer whose CSM does not come within [`max_transmit_wait`](super::super::Params::max_transmit_wait) is
     /// left ([`Leave::Broken`](super::super::Leave::Broken)): for so long a peer is waited for on datagrams.
     pub fn connected(&mut self, now: Instant) {
+        if self.stream.as_ref().is_some_and(|stream| stream.state == State::Left) {
+            self.lost(now);
+        }
         let patience = now + self.params.max_transmit_wait();
         let size = u32::try_from(self.params.max_stream_message()).unwrap_or(u32::MAX);
         let Some(stream) = self.stream.as_mut().filter(|stream| stream.state == State::Closed) else {
