@@ -112,6 +112,8 @@ pub struct FleetOutcome {
     pub in_flight: [u64; RequestKind::COUNT],
     /// Confirmable notifications on their way at the end, counted likewise.
     pub notifications_in_flight: u64,
+    /// Handshakes under way at the end.
+    pub handshakes_in_flight: u64,
     /// Of each meter that arrived, by index: Registers answered with 2.01, and those whose answer it
     /// never saw.
     pub registrations: BTreeMap<u32, (u32, u32)>,
@@ -410,6 +412,7 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
         let mut states = [0_i64; MeterState::COUNT];
         let mut in_flight = [0_u64; RequestKind::COUNT];
         let mut notifications_in_flight = 0;
+        let mut handshakes_in_flight = 0;
         let mut registrations = BTreeMap::new();
         for (shard, remains) in &self.remains {
             for (slot, remains) in remains {
@@ -417,6 +420,7 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
                 registrations.insert(meter, (remains.confirmed, remains.unconfirmed));
                 states[remains.state.index()] += 1;
                 notifications_in_flight += u64::from(remains.in_flight.notifications());
+                handshakes_in_flight += u64::from(remains.in_flight.handshakes());
                 for kind in remains.in_flight.iter() {
                     in_flight[kind.index()] += 1;
                 }
@@ -438,6 +442,7 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
             health,
             in_flight,
             notifications_in_flight,
+            handshakes_in_flight,
             registrations,
             complete: self.complete,
         }
