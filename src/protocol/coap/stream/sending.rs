@@ -31,7 +31,7 @@ impl Exchange {
             return;
         };
         let life = stream.life.wrapping_add(1);
-        **stream = Stream { life, state: State::Open, patience: Some(patience), ..Stream::default() };
+        **stream = Stream { state: State::Open, patience: Some(patience), ..Stream::numbered(life) };
         self.last_activity = now;
         self.send_signal(&signal::csm(size));
         self.start_queued(now);
@@ -43,7 +43,7 @@ impl Exchange {
     /// does the transfer of bodies. Nothing on datagrams.
     pub fn lost(&mut self, now: Instant) {
         let Some(stream) = &mut self.stream else { return };
-        **stream = Stream { life: stream.life, ..Stream::default() };
+        **stream = Stream::numbered(stream.life);
         // What was meant for this connection must not begin the next.
         self.outputs.retain(|output| matches!(output, Output::Event(_)));
         self.last_activity = now;
