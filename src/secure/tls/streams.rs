@@ -294,9 +294,11 @@ impl Streams {
     fn evict(&mut self, now: Instant) {
         let Some(&(_, peer)) = self.begun.first().or(self.heard.first()) else { return };
         self.drive(peer, now, |engine, news| engine.close(news));
-        if self.sessions.contains_key(&peer) {
+        if let Some(entry) = self.sessions.get(&peer) {
+            let in_handshake = entry.handshake().is_some();
+            let how = if in_handshake { Closed::Failed(Failure::TimedOut) } else { Closed::Orderly };
             self.counters.evicted += 1;
-            self.over(peer, Closed::Orderly);
+            self.over(peer, how);
         }
     }
 
