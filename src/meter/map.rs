@@ -162,6 +162,7 @@ fn failure(failure: client::Failure, unreachable: Unreachable) -> FailureKind {
         Failure::CardInconsistent => FailureKind::CardInconsistent,
         Failure::NoAccount => FailureKind::BootstrapNoAccount,
         Failure::ServerUri => FailureKind::ServerUri,
+        Failure::SecurityMode => FailureKind::Credentials,
         Failure::Handshake => FailureKind::HandshakeProtocol,
         Failure::Closed(_) => FailureKind::ConnectionLost,
         Failure::Unreachable => match unreachable {
