@@ -55,3 +55,6 @@ pub use register::{
     Patience, Refusal, RegistrationPolicy, Retries, Row, UpdateTiming, UsedUp,
 };
 pub use report::{Confirm, ReportPolicy, SendPlan, SendRefused};
+
+#[cfg(test)]
+mod tests;
