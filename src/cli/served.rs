@@ -175,6 +175,7 @@ fn seen(
         sent: traffic.sent,
         sent_bytes: traffic.sent_bytes,
         operations,
+        sessions: None,
         desk,
         management,
     }

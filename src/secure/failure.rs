@@ -41,7 +41,7 @@ pub enum CertificateFault {
     Expired,
     /// It is not valid yet.
     NotYetValid,
-    /// It is no certificate, its signature is wrong, or it is not for this purpose.
+    /// It is no certificate, is signed in a way that is not known, or is not for this purpose.
     Unusable,
 }
 

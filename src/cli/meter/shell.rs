@@ -13,7 +13,7 @@ use crate::base::{Clock, Instant};
 use crate::cli::exit::RunError;
 use crate::cli::print;
 use crate::cli::signals::{Signals, unwatched};
-use crate::meter::{Meter, Output, Unreachable};
+use crate::meter::{Meter, Output, Unreachable, Wake};
 use crate::metrics::{Event, MeterState};
 use crate::protocol::client::{Link, Reason};
 use crate::transport::{MeterSockets, MeterSocketsConfig, SendError, Timer, resolve, source_towards};
@@ -196,6 +196,7 @@ impl Session {
                 match output {
                     Output::Transmit { to, bytes } => self.send(to, &bytes, now)?,
                     Output::Connect { .. } | Output::Write { .. } | Output::Disconnect { .. } => {}
+                    Output::Plain { .. } => {}
                     Output::Resolve { link, host, port, failures } => {
                         print(&self.words.note(&format!("looking up {host}"), now))?;
                         self.look_up(link, host, port, failures);
@@ -216,7 +217,10 @@ impl Session {
             self.meter.handle_unsendable(failed.to, Unreachable::SendError, now);
         }
         match self.meter.poll_timeout() {
-            Some((at, Reason::HoldOff | Reason::BootstrapRetry | Reason::RegistrationRetry)) if waits => {
+            Some((
+                at,
+                Wake::Client(Reason::HoldOff | Reason::BootstrapRetry | Reason::RegistrationRetry),
+            )) if waits => {
                 print(&self.words.note(&format!("next attempt in {}", elapsed(at.since(now))), now))
             }
             _ => Ok(()),

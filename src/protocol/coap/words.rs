@@ -8,10 +8,15 @@ use super::block::Block;
 use super::codec::Malformed;
 use super::header::{Code, Type};
 use super::message::{ContentFormat, Message};
+use super::stream::frame::{self, Measured};
+use super::stream::signal::{self, Signal};
 use crate::base::text;
 
 /// Characters of a payload that are shown.
 const SHOWN: usize = 120;
+
+/// The longest message of a stream in words: beyond what any of ours takes.
+const LONGEST_IN_WORDS: usize = 32 << 20;
 
 /// Objects whose instances hold keys: Security, OSCORE, COSE, MQTT server.
 const SECRET_OBJECTS: [u32; 4] = [0, 21, 23, 24];
@@ -23,7 +28,7 @@ impl Message {
     /// a text that holds no key: a link-format list, a value written to an object other than those that
     /// hold keys, JSON that names only such objects, the diagnostics of an error.
     pub fn in_words(&self) -> impl Display {
-        InWords(self)
+        InWords { message: self, in_stream: false }
     }
 }
 
@@ -37,20 +42,81 @@ pub fn datagram_in_words(datagram: &[u8]) -> String {
     }
 }
 
-struct InWords<'a>(&'a Message);
+/// The messages of one direction of a stream (RFC 8323) in words, whatever the pieces they come in.
+#[derive(Default)]
+pub struct StreamWords {
+    /// The beginning of a message whose end has not come.
+    partial: Vec<u8>,
+    /// Whether there was something that is no message: where the next begins cannot be told.
+    lost: bool,
+}
+
+impl StreamWords {
+    /// Takes the bytes that came next: a line for each message that ends with them, as [`Message::in_words`] but
+    /// without type and message id, and signals by their names: `CSM Max-Message-Size 8320 Block-Wise-Transfer`.
+    ///
+    /// What is no message gets one last line, `not CoAP: ..`; after that there are none.
+    pub fn lines(&mut self, bytes: &[u8]) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.lost {
+            return lines;
+        }
+        self.partial.extend_from_slice(bytes);
+        let mut rest = &*self.partial;
+        while !rest.is_empty() {
+            match frame::measure(rest, LONGEST_IN_WORDS) {
+                Ok(Measured::Whole(total)) => {
+                    let (whole, after) = rest.split_at(total);
+                    rest = after;
+                    lines.push(frame_in_words(whole));
+                }
+                Ok(Measured::Missing(_)) => break,
+                Err(why) => {
+                    lines.push(format!("not CoAP: {why}"));
+                    (self.lost, rest) = (true, &[]);
+                }
+            }
+        }
+        self.partial = rest.to_vec();
+        lines
+    }
+}
+
+fn frame_in_words(frame: &[u8]) -> String {
+    match frame::decode(frame) {
+        Ok(message) => InWords { message: &message, in_stream: true }.to_string(),
+        Err(why) => format!("not CoAP: {why}, {}", text::counted(frame.len() as u64, "byte")),
+    }
+}
+
+struct InWords<'a> {
+    message: &'a Message,
+    /// Whether it has neither type nor message id.
+    in_stream: bool,
+}
 
 impl Display for InWords<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let InWords(message) = *self;
+        let InWords { message, in_stream } = *self;
         let (kind, code) = (message.kind(), message.code());
-        write!(f, "{} {}", type_name(kind), message.mid())?;
-        if code == Code::EMPTY {
-            return f.write_str(if kind == Type::Con { " ping" } else { "" });
+        if in_stream {
+            if code == Code::EMPTY {
+                return f.write_str("empty");
+            }
+            if code.is_signal() {
+                return write_signal(f, message);
+            }
+        } else {
+            write!(f, "{} {}", type_name(kind), message.mid())?;
+            if code == Code::EMPTY {
+                return f.write_str(if kind == Type::Con { " ping" } else { "" });
+            }
+            f.write_char(' ')?;
         }
         match (code.is_request(), code_name(code)) {
-            (true, Some(method)) => write!(f, " {method}")?,
-            (false, Some(name)) => write!(f, " {code} {name}")?,
-            (_, None) => write!(f, " {code}")?,
+            (true, Some(method)) => f.write_str(method)?,
+            (false, Some(name)) => write!(f, "{code} {name}")?,
+            (_, None) => write!(f, "{code}")?,
         }
         if code.is_request() {
             write_resource(f, message)?;
@@ -86,6 +152,42 @@ fn write_path<'a>(f: &mut fmt::Formatter<'_>, segments: impl Iterator<Item = &'a
     if empty { f.write_char('/') } else { Ok(()) }
 }
 
+/// A signal: its name, what its options say, and why, if it says so (RFC 8323 §5).
+fn write_signal(f: &mut fmt::Formatter<'_>, message: &Message) -> fmt::Result {
+    match code_name(message.code()) {
+        Some(name) => f.write_str(name)?,
+        None => write!(f, "{}", message.code())?,
+    }
+    if !message.token().as_slice().is_empty() {
+        write!(f, " [token {:?}]", message.token())?;
+    }
+    match Signal::read(message) {
+        Ok(Signal::Csm { max_message, block_wise }) => {
+            max_message.map_or(Ok(()), |size| write!(f, " Max-Message-Size {size}"))?;
+            f.write_str(if block_wise { " Block-Wise-Transfer" } else { "" })?;
+        }
+        Ok(Signal::Ping { custody } | Signal::Pong { custody }) => {
+            f.write_str(if custody { " Custody" } else { "" })?;
+        }
+        Ok(Signal::Release { hold_off }) => {
+            for address in signal::alternative_addresses(message) {
+                f.write_str(" Alternative-Address ")?;
+                write_escaped(f, address)?;
+            }
+            if !hold_off.is_zero() {
+                write!(f, " Hold-Off {}", hold_off.as_secs())?;
+            }
+        }
+        Ok(Signal::Abort { bad_option }) => {
+            bad_option.map_or(Ok(()), |number| write!(f, " Bad-CSM-Option {number}"))?;
+        }
+        Ok(Signal::Unknown) => {}
+        Err(critical) => write!(f, " critical option {critical}")?,
+    }
+    // §5.1: a payload says why, for people.
+    write_payload(f, message)
+}
+
 fn write_options(f: &mut fmt::Formatter<'_>, message: &Message) -> fmt::Result {
     if message.location().next().is_some() {
         f.write_str(" Location ")?;
@@ -105,7 +207,11 @@ fn write_options(f: &mut fmt::Formatter<'_>, message: &Message) -> fmt::Result {
     }
     for (name, block) in [("Block1", message.block1()), ("Block2", message.block2())] {
         if let Some(block @ Block { num, more, .. }) = block {
-            write!(f, " {name} {num}/{}/{}", u8::from(more), block.size())?;
+            write!(f, " {name} {num}/{}/", u8::from(more))?;
+            match block.szx {
+                Block::BERT => f.write_str("BERT")?,
+                _ => write!(f, "{}", block.size())?,
+            }
         }
     }
     Ok(())
@@ -215,6 +321,11 @@ fn code_name(code: Code) -> Option<&'static str> {
         Code::INTERNAL_SERVER_ERROR => "Internal Server Error",
         Code::NOT_IMPLEMENTED => "Not Implemented",
         Code::SERVICE_UNAVAILABLE => "Service Unavailable",
+        Code::CSM => "CSM",
+        Code::PING => "Ping",
+        Code::PONG => "Pong",
+        Code::RELEASE => "Release",
+        Code::ABORT => "Abort",
         _ => return None,
     })
 }

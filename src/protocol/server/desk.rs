@@ -12,7 +12,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::peers::{Leave, Peers, Slot};
@@ -39,8 +38,8 @@ enum Admission {
 pub(super) struct Job {
     /// Whose it is.
     pub slot: Slot,
-    /// The peer that had the slot when it came: by then it may be another's.
-    pub peer: SocketAddr,
+    /// The number of the peer that had the slot when it came: by then it may be another's.
+    pub peer: u32,
     pub received: Received,
     /// How its answer is to leave.
     pub leave: Leave,
@@ -138,9 +137,9 @@ impl Desk {
     ) -> Option<Job> {
         let peer = peers.get(slot)?;
         if self.open {
-            return Some(Job { slot, peer: peer.address, received, leave: Leave::default() });
+            return Some(Job { slot, peer: peer.number, received, leave: Leave::default() });
         }
-        match self.admit(slot, peer.address, received, now) {
+        match self.admit(slot, peer.number, received, now) {
             Admission::Serve(job) => return Some(job),
             Admission::Refuse(received, answer) => peer.exchange.respond(received, answer, now),
             Admission::Ignore(received) => peer.exchange.ignore(received),
@@ -150,7 +149,7 @@ impl Desk {
         None
     }
 
-    fn admit(&mut self, slot: Slot, peer: SocketAddr, received: Received, now: Instant) -> Admission {
+    fn admit(&mut self, slot: Slot, peer: u32, received: Received, now: Instant) -> Admission {
         if self.manners.drop.hits(&mut self.rng) {
             self.counters.dropped += 1;
             return Admission::Ignore(received);
@@ -176,7 +175,7 @@ impl Desk {
     pub(super) fn poll_due<T: Default>(&mut self, peers: &mut Peers<T>, now: Instant) -> Option<Job> {
         loop {
             let job = self.next_due(now)?;
-            if peers.get(job.slot).is_some_and(|peer| peer.address == job.peer) {
+            if peers.get(job.slot).is_some_and(|peer| peer.number == job.peer) {
                 return Some(job);
             }
             self.counters.orphaned += 1;

@@ -20,16 +20,24 @@ pub(super) struct Poller {
     events: Vec<Event>,
 }
 
-/// Which socket: its lane, and its number there.
+/// What of a socket is news. That it is broken always is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Token {
-    pub(super) lane: u32,
-    pub(super) socket: u32,
+pub(super) struct Wanted {
+    /// That there is something to read.
+    pub(super) read: bool,
+    /// That it takes something to write.
+    pub(super) write: bool,
 }
 
-impl Token {
-    fn data(self) -> EventData {
-        EventData::new_u64(u64::from(self.lane) << 32 | u64::from(self.socket))
+impl Wanted {
+    pub(super) const READ: Wanted = Wanted { read: true, write: false };
+    pub(super) const WRITE: Wanted = Wanted { read: false, write: true };
+    pub(super) const NOTHING: Wanted = Wanted { read: false, write: false };
+
+    fn flags(self) -> EventFlags {
+        let read = if self.read { EventFlags::IN } else { EventFlags::empty() };
+        let write = if self.write { EventFlags::OUT } else { EventFlags::empty() };
+        read | write
     }
 }
 
@@ -41,18 +49,18 @@ impl Poller {
         Ok(Poller { epoll, watch: None, events: Vec::with_capacity(EVENTS) })
     }
 
-    pub(super) fn add(&self, socket: impl AsFd, token: Token) -> io::Result<()> {
-        Ok(epoll::add(&self.epoll, socket, token.data(), EventFlags::IN)?)
+    /// Watches `socket`, which is to be told by the number `token`. Closing the socket ends it.
+    pub(super) fn add(&self, socket: impl AsFd, token: u64, wanted: Wanted) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, socket, EventData::new_u64(token), wanted.flags())?)
     }
 
-    /// Whether `socket` is also to be told when it takes datagrams again.
-    pub(super) fn set_writable(&self, socket: impl AsFd, token: Token, wanted: bool) -> io::Result<()> {
-        let flags = if wanted { EventFlags::IN | EventFlags::OUT } else { EventFlags::IN };
-        Ok(epoll::modify(&self.epoll, socket, token.data(), flags)?)
+    /// Watches `socket` for something else from now on.
+    pub(super) fn set(&self, socket: impl AsFd, token: u64, wanted: Wanted) -> io::Result<()> {
+        Ok(epoll::modify(&self.epoll, socket, EventData::new_u64(token), wanted.flags())?)
     }
 
-    /// The sockets that have news now, without waiting, into `ready`.
-    pub(super) fn poll(&mut self, ready: &mut Vec<Token>) -> io::Result<()> {
+    /// The numbers of the sockets that have news now, without waiting, into `ready`.
+    pub(super) fn poll(&mut self, ready: &mut Vec<u64>) -> io::Result<()> {
         let Poller { epoll, watch, events } = self;
         events.clear();
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -72,7 +80,7 @@ impl Poller {
         }
         ready.extend(events.iter().map(|event| {
             let data = event.data;
-            Token { lane: (data.u64() >> 32) as u32, socket: data.u64() as u32 }
+            data.u64()
         }));
         Ok(())
     }
