@@ -24,9 +24,9 @@ pub use error::ScenarioError;
 pub use fitted::Fitted;
 pub use provision::{DirectoryFile, Provisioning};
 pub use resolved::{
-    Account, Bootstrap, BootstrapServer, BootstrapTerms, CardTerms, Coap, Embedded, EmsCampaign, EmsServer,
-    Fleet, Goal, Local, Manners, Mode, PlanFor, PortRange, Retry, Run, Scenario, ServerChoice, Servers,
-    Service,
+    Account, Bad, Bootstrap, BootstrapServer, BootstrapTerms, CardTerms, Coap, Embedded, EmsCampaign, EmsServer,
+    Fleet, Goal, ListenAt, Local, Manners, Mode, PlanFor, PortRange, Retry, Run, Scenario, Security, ServerChoice,
+    Servers, Service, Source,
 };
 
 /// The text of the scenario that is run when none is named.
