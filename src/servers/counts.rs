@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::protocol::server::{BootstrapCounters, EmsCounters, Pending, Traffic};
+use crate::secure::ListenerCounters;
 use crate::transport::UdpCounters;
 
 /// What the Bootstrap-Server counted.
@@ -14,6 +15,8 @@ pub struct BootstrapCounts {
     pub traffic: Traffic,
     /// What its sockets counted.
     pub udp: UdpCounters,
+    /// The sessions and streams of its peers; `None` if it is spoken to by plain datagrams.
+    pub sessions: Option<ListenerCounters>,
 }
 
 /// What the EMSs counted, all together.
@@ -29,6 +32,8 @@ pub struct EmsCounts {
     pub traffic: Traffic,
     /// What its sockets counted.
     pub udp: UdpCounters,
+    /// The sessions and streams of their peers; `None` if all are spoken to by plain datagrams.
+    pub sessions: Option<ListenerCounters>,
 }
 
 /// What the embedded servers counted; `None` for one that is elsewhere.

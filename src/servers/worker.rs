@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::secured::{Secured, SecuredOutput};
 use crate::base::{Clock, Instant};
 use crate::protocol::server::Server;
+use crate::secure::ListenerCounters;
 use crate::transport::resources::this_thread_cpu;
 use crate::transport::{ServerBinding, ServerSocket, UdpCounters, Waker};
 
@@ -28,6 +30,8 @@ pub(super) struct Published<C> {
     pub udp: UdpCounters,
     /// Datagrams the kernel dropped at its socket.
     pub kernel_drops: u64,
+    /// The sessions of its peers, if they have any.
+    pub sessions: Option<ListenerCounters>,
 }
 
 /// What a thread and those who started it share.
@@ -61,7 +65,7 @@ pub(super) trait Part {
 
 /// A machine that is to be served at `binding`.
 pub(super) struct Place<S, C> {
-    pub server: S,
+    pub server: Secured<S>,
     pub binding: ServerBinding,
     /// Another port of the same address, if the machine is to answer from one now and then.
     pub other: Option<ServerBinding>,
@@ -83,7 +87,7 @@ impl<S: Server + Send + 'static, C: Send + 'static> Seat for Place<S, C> {
 }
 
 struct Served<S, C> {
-    server: S,
+    server: Secured<S>,
     socket: ServerSocket,
     /// Another port, for answers that are to come from one.
     other: Option<ServerSocket>,
@@ -100,7 +104,9 @@ impl<S: Server, C> Part for Served<S, C> {
         if server.poll_timeout().is_some_and(|due| due <= now) {
             server.handle_timeout(now);
         }
-        while let Some(transmit) = server.poll_output() {
+        while let Some(output) = server.poll_output(now) {
+            // Datagrams have no streams to be closed.
+            let SecuredOutput::Transmit(transmit) = output else { continue };
             let socket = match &mut self.other {
                 Some(other) if transmit.other_port => other,
                 _ => &mut self.socket,
@@ -123,7 +129,8 @@ impl<S: Server, C> Part for Served<S, C> {
 
     fn publish(&mut self, last: bool) {
         let published = Published {
-            counts: (self.count)(&self.server, last),
+            counts: (self.count)(self.server.machine(), last),
+            sessions: self.server.counters().copied(),
             udp: self.socket.counters(),
             kernel_drops: self.socket.kernel_drops().unwrap_or_default(),
         };
