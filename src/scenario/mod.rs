@@ -18,7 +18,7 @@ mod resolved;
 mod resource;
 mod write;
 
-pub use configs::Places;
+pub use configs::{Part, Places};
 pub use document::Overrides;
 pub use error::ScenarioError;
 pub use fitted::Fitted;
