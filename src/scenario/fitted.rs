@@ -11,8 +11,8 @@ use crate::credentials::Store;
 use crate::protocol::client::{Card, Provision};
 use crate::protocol::lwm2m::{Entry, Host, ServerUri};
 
-use super::error::ScenarioError;
 use super::configs::Held;
+use super::error::ScenarioError;
 use super::provision::{DirectoryFile, Provisioning};
 use super::resolved::Scenario;
 use crate::base::Instant;

@@ -16,6 +16,7 @@ mod reader;
 mod resolve;
 mod resolved;
 mod resource;
+mod secured;
 mod write;
 
 pub use configs::{Part, Places};
@@ -24,10 +25,11 @@ pub use error::ScenarioError;
 pub use fitted::Fitted;
 pub use provision::{DirectoryFile, Provisioning};
 pub use resolved::{
-    Account, Bad, Bootstrap, BootstrapServer, BootstrapTerms, CardTerms, Coap, Embedded, EmsCampaign, EmsServer,
-    Fleet, Goal, ListenAt, Local, Manners, Mode, PlanFor, PortRange, Retry, Run, Scenario, Security, ServerChoice,
-    Servers, Service, Source,
+    Account, Bad, Bootstrap, BootstrapServer, BootstrapTerms, CardTerms, Coap, Embedded, EmsCampaign,
+    EmsServer, Fleet, Goal, ListenAt, Local, Manners, Mode, PlanFor, PortRange, Retry, Run, Scenario,
+    Security, ServerChoice, Servers, Service, Source,
 };
+pub use secured::Holders;
 
 /// The text of the scenario that is run when none is named.
 pub const QUICKSTART: &str = include_str!("../../scenarios/quickstart.toml");

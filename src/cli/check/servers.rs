@@ -76,7 +76,8 @@ fn place(server: &ServerChoice, listen: ListenAt) -> String {
         ServerChoice::External(uri) => uri.to_string(),
         ServerChoice::Nobody => "none".to_owned(),
         ServerChoice::Embedded if listen.address.port() == 0 => {
-            let by = if listen.scheme == Scheme::Coap { String::new() } else { format!(" by {}", listen.scheme) };
+            let by =
+                if listen.scheme == Scheme::Coap { String::new() } else { format!(" by {}", listen.scheme) };
             format!("embedded, on a free port of {}{by}", listen.address.ip())
         }
         ServerChoice::Embedded => format!("embedded, on {listen}"),

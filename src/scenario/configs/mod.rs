@@ -19,8 +19,8 @@ use crate::transport::{Gate, LocalAddresses};
 
 use security::reachable;
 
-pub use security::Part;
 pub(super) use security::Held;
+pub use security::Part;
 
 /// Where the servers of a run are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,7 +85,11 @@ impl Scenario {
             registration: self.fleet.registration.clone(),
             report: self.report.clone(),
             firmware: self.firmware.policy(),
-            provision: Fitting::of(&self.fitted, self.held(bootstrap.mode == Mode::Factory), self.cards(&places)),
+            provision: Fitting::of(
+                &self.fitted,
+                self.held(bootstrap.mode == Mode::Factory),
+                self.cards(&places),
+            ),
             // The values of the minimal objects are as they are stored.
             device: (self.fleet.objects != ObjectSet::Minimal).then(|| Arc::new(device) as Arc<dyn Device>),
             factory: self.factory(&places),

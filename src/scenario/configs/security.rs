@@ -122,10 +122,13 @@ impl Scenario {
 
     /// Whether files give meters their keys for this server.
     fn are_given(&self, role: Role) -> bool {
-        let provisioned = self.fitted.provisioning().zip(self.instance(role)).is_some_and(|(file, instance)| {
-            file.secured_at(self.fleet.meters, instance)
-        });
-        provisioned || role != Role::Bootstrap && self.fitted.directory().is_some_and(|file| file.secured() > 0)
+        let provisioned = self
+            .fitted
+            .provisioning()
+            .zip(self.instance(role))
+            .is_some_and(|(file, instance)| file.secured_at(self.fleet.meters, instance));
+        provisioned
+            || role != Role::Bootstrap && self.fitted.directory().is_some_and(|file| file.secured() > 0)
     }
 
     /// The instance of /0 that meters have from the factory for this server.
@@ -141,7 +144,8 @@ impl Scenario {
 
     fn keys_of_nobody(&self, role: Role, choice: &ServerChoice) -> ScenarioError {
         let uri = choice.uri().map(ToString::to_string).unwrap_or_default();
-        let what = if role == Role::Bootstrap { "the Bootstrap-Server".to_owned() } else { format!("EMS {role}") };
+        let what =
+            if role == Role::Bootstrap { "the Bootstrap-Server".to_owned() } else { format!("EMS {role}") };
         self.refuse(
             format!("{what} at {uri} is somebody else's, and no credentials for it are given"),
             "name a folder of `bootstorm provision` with --credentials or security.credentials, or a list with \
@@ -232,10 +236,10 @@ impl Scenario {
     /// others as well.
     pub(super) fn held(&self, accounts: bool) -> Option<Arc<Held>> {
         let store = self.fitted.credentials.clone()?;
-        let listed = self.servers.accounts.iter().map(|account: &Account| Role::Server(account.short_server_id));
+        let listed =
+            self.servers.accounts.iter().map(|account: &Account| Role::Server(account.short_server_id));
         let roles = std::iter::once(Role::Bootstrap).chain(listed.filter(|_| accounts));
-        let places: Vec<(Role, u16)> =
-            roles.filter_map(|role| Some((role, self.instance(role)?))).collect();
+        let places: Vec<(Role, u16)> = roles.filter_map(|role| Some((role, self.instance(role)?))).collect();
         let known = |(role, _): &(Role, u16)| store.servers().any(|(one, _)| one == *role);
         let places: Vec<_> = places.into_iter().filter(known).collect();
         (!places.is_empty()).then(|| Arc::new(Held { store, places }))

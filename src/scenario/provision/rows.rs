@@ -127,7 +127,9 @@ fn impossible(path: Path, value: &Value) -> Option<&'static str> {
     const SUITES: [u64; 7] = [0xc0a8, 0xc02b, 0xc02c, 0xcca9, 0x1301, 0x1302, 0x1303];
     match (path.ids(), value) {
         ([0, _, 2], Value::Integer(1)) => Some("is for raw public keys, which the engines do not have"),
-        ([0, _, 2], Value::Integer(4)) => Some("is for certificates enrolled for by EST, which is not supported"),
+        ([0, _, 2], Value::Integer(4)) => {
+            Some("is for certificates enrolled for by EST, which is not supported")
+        }
         ([0, _, 16, ..], Value::Unsigned(suite)) if !SUITES.contains(suite) => Some(
             "is a cipher suite the engines do not have: they know 49320 for pre-shared keys, 49195, 49196 and 52393 \
              for certificates, and 4865 to 4867 of version 1.3",

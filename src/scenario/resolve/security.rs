@@ -93,7 +93,8 @@ fn spoken(servers: &Servers) -> Vec<Spoken<'_>> {
     for (name, at) in listening.into_iter().filter(|(_, at)| at.scheme != Scheme::Coap) {
         let key = format!("servers.embedded.{name}");
         if all.iter().all(|known| known.key != key) {
-            let first = accounts.first().map_or(Role::Bootstrap, |account| Role::Server(account.short_server_id));
+            let first =
+                accounts.first().map_or(Role::Bootstrap, |account| Role::Server(account.short_server_id));
             let role = if name == "ems_listen" { first } else { Role::Bootstrap };
             all.push(Spoken { role, server: &ServerChoice::Embedded, key, scheme: at.scheme });
         }
@@ -114,9 +115,7 @@ fn cannot(raw: &RawSecurity) -> Result<(), Fault> {
         ),
     ];
     match wishes.into_iter().find(|(wish, ..)| *wish == Some(true)) {
-        Some((_, key, problem)) => {
-            Err(Fault::new(&format!("security.{key}"), true, problem, "leave it out"))
-        }
+        Some((_, key, problem)) => Err(Fault::new(&format!("security.{key}"), true, problem, "leave it out")),
         None => Ok(()),
     }
 }
@@ -137,7 +136,8 @@ fn streams(spoken: &[Spoken<'_>], fleet: &Fleet, servers: &Servers) -> Result<()
         let plain = |server: &&Spoken<'_>| server.server.is_embedded() && server.scheme != Scheme::Coap;
         let found = spoken.iter().filter(same).find(plain);
         if let Some(server) = found.filter(|_| manners.other_port.percent() > 0.0) {
-            let problem = format!("is for coap://: over {}:// no other port belongs to the session", server.scheme);
+            let problem =
+                format!("is for coap://: over {}:// no other port belongs to the session", server.scheme);
             let key = format!("servers.{table}.manners.other_port");
             return Err(Fault::new(&key, quoted(manners.other_port), problem, "leave it out"));
         }
@@ -244,7 +244,12 @@ fn known_by(raw: &RawSecurity, fleet: &Fleet, certificates: bool) -> Result<Secu
         let problem = format!(
             "is a hash of an authority with usage {usage}, and the engine sees the server's own certificate alone"
         );
-        return Err(Fault::new("security.matching_type", matching_type, problem, "set security.usage = 3, or 1"));
+        return Err(Fault::new(
+            "security.matching_type",
+            matching_type,
+            problem,
+            "set security.usage = 3, or 1",
+        ));
     }
     if let Some(name) = raw.server_name.as_deref()
         && !matches!(format!("coaps://{name}").parse(), Ok(uri) if is_name(&uri))
@@ -289,10 +294,17 @@ fn source(raw: &RawSecurity) -> Result<(Source, Option<String>), Fault> {
 
 /// What may be wrong, in the order of `Fault::ALL`.
 fn shares(raw: &RawBad) -> Vec<(Wrong, Percent)> {
-    let RawBad { at: _, wrong_key, unknown_identity, wrong_ca, expired, not_yet_valid, self_signed, wrong_name } =
-        raw;
-    let shares =
-        [wrong_key, unknown_identity, wrong_ca, expired, not_yet_valid, self_signed, wrong_name];
+    let RawBad {
+        at: _,
+        wrong_key,
+        unknown_identity,
+        wrong_ca,
+        expired,
+        not_yet_valid,
+        self_signed,
+        wrong_name,
+    } = raw;
+    let shares = [wrong_key, unknown_identity, wrong_ca, expired, not_yet_valid, self_signed, wrong_name];
     Wrong::ALL.into_iter().zip(shares).filter_map(|(fault, share)| Some((fault, (*share)?))).collect()
 }
 
@@ -313,7 +325,12 @@ fn bad(
     let found = at.and_then(|at| modes.iter().find(|(role, _)| *role == at));
     let Some((at, mode)) = found.copied() else {
         let (problem, hint) = ("is no server that is spoken to in security", format!("try \"{first}\""));
-        return Err(Fault::new("security.bad.at", quoted(raw.at.as_deref().unwrap_or_default()), problem, hint));
+        return Err(Fault::new(
+            "security.bad.at",
+            quoted(raw.at.as_deref().unwrap_or_default()),
+            problem,
+            hint,
+        ));
     };
     let sum: f64 = shares.iter().map(|(_, share)| share.percent()).sum();
     let key = |fault: Wrong| format!("security.bad.{}", fault.name());
@@ -325,7 +342,12 @@ fn bad(
         if fault.is_of_keys() != (mode == Mode::Psk) {
             let other = if mode == Mode::Psk { "certificates" } else { "pre-shared keys" };
             let problem = format!("is for {other}, and server {at} has mode \"{}\"", mode.name());
-            return Err(Fault::new(&key(*fault), quoted(share), problem, "leave it out, or set security.bad.at"));
+            return Err(Fault::new(
+                &key(*fault),
+                quoted(share),
+                problem,
+                "leave it out, or set security.bad.at",
+            ));
         }
         if *fault == Wrong::WrongName {
             wrong_name(&key(*fault), *share, at, spoken, known)?;

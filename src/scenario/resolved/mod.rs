@@ -285,7 +285,8 @@ impl Scenario {
     /// are a socket each anyway.
     fn addressing(&self) -> Addressing {
         let servers = self.spoken_to().filter(|(_, _, scheme)| !scheme.is_stream());
-        let targets: Vec<Option<IpAddr>> = servers.map(|(server, at, _)| target(server, at.address)).collect();
+        let targets: Vec<Option<IpAddr>> =
+            servers.map(|(server, at, _)| target(server, at.address)).collect();
         let on_loopback = |target: &Option<IpAddr>| target.is_some_and(|ip| ip.to_canonical().is_loopback());
         if targets.iter().all(|target| on_loopback(target) && target.is_some_and(|ip| ip.is_ipv4())) {
             Addressing::SharedLoopback
