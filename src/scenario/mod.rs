@@ -52,4 +52,6 @@ pub fn load(file: &str, text: &str, overrides: &Overrides, cores: u32) -> Result
 }
 
 #[cfg(test)]
+mod security_tests;
+#[cfg(test)]
 mod tests;
