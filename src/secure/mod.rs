@@ -11,6 +11,7 @@ mod credentials;
 mod failure;
 mod listener;
 mod session;
+pub mod tls;
 pub mod verify;
 
 pub use credentials::{Certificate, ClientSecurity, Psk, Secret, Trust, Usage};
