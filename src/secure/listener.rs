@@ -134,8 +134,32 @@ pub struct ListenerCounters {
     pub noise: u64,
     /// Sessions there are.
     pub sessions: u64,
-    /// The most there were.
+    /// The most there were; of several listeners, the sum of theirs.
     pub peak: u64,
+}
+
+impl ListenerCounters {
+    /// Adds another listener's counts.
+    pub fn add(&mut self, other: &ListenerCounters) {
+        for (fault, others) in self.certificate_faults.iter_mut().zip(other.certificate_faults) {
+            *fault += others;
+        }
+        self.hellos += other.hellos;
+        self.begun += other.begun;
+        self.completed += other.completed;
+        self.unknown_identities += other.unknown_identities;
+        self.timed_out += other.timed_out;
+        self.failed += other.failed;
+        self.retransmissions += other.retransmissions;
+        self.handshake_bytes += other.handshake_bytes;
+        self.closed += other.closed;
+        self.broken += other.broken;
+        self.replaced += other.replaced;
+        self.evicted += other.evicted;
+        self.noise += other.noise;
+        self.sessions += other.sessions;
+        self.peak += other.peak;
+    }
 }
 
 /// The server's end, sans-IO: after each call, [`Listener::poll_output`] until it is empty, then arm one timer
