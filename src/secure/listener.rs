@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::dtls::{Sink, Table};
 use super::{Certificate, Closed, Handshake, Options, Secret};
 use crate::base::Instant;
 
@@ -165,50 +166,95 @@ impl ListenerCounters {
 /// The server's end, sans-IO: after each call, [`Listener::poll_output`] until it is empty, then arm one timer
 /// for [`Listener::poll_timeout`].
 pub struct Listener {
+    behind: Behind,
     out: VecDeque<ListenerOutput>,
     counters: ListenerCounters,
 }
 
+/// What is behind it.
+enum Behind {
+    /// Datagrams as they are: what is said is what is sent.
+    Datagrams,
+    /// Streams as they are.
+    Streams,
+    /// DTLS.
+    Dtls(Box<Table>),
+}
+
 impl Listener {
-    /// A listener nobody has spoken to.
+    /// A listener nobody has spoken to. With a certificate whose key cannot be read it refuses every handshake that
+    /// needs it, as `Failure::Credentials`.
     pub fn new(config: ListenerConfig, now: Instant) -> Self {
-        let _ = (config, now);
-        Listener { out: VecDeque::new(), counters: ListenerCounters::default() }
+        let behind = match (config.stream, &config.security) {
+            (false, Some(security)) => Behind::Dtls(Box::new(Table::new(&config, security.clone(), now))),
+            (false, None) => Behind::Datagrams,
+            (true, _) => Behind::Streams,
+        };
+        Listener { behind, out: VecDeque::new(), counters: ListenerCounters::default() }
     }
 
     /// A stream was accepted.
     pub fn handle_accepted(&mut self, peer: SocketAddr, local: IpAddr, now: Instant) {
         let _ = now;
-        let handshake = Handshake::default();
-        self.out.push_back(ListenerOutput::Connected { peer, local, identity: None, handshake });
+        match &self.behind {
+            // There are none.
+            Behind::Datagrams | Behind::Dtls(_) => {}
+            Behind::Streams => {
+                let handshake = Handshake::default();
+                self.out.push_back(ListenerOutput::Connected { peer, local, identity: None, handshake });
+            }
+        }
     }
 
     /// Bytes came in: a datagram, or the next of this peer's stream.
     pub fn handle_input(&mut self, peer: SocketAddr, local: IpAddr, bytes: &[u8], now: Instant) {
-        let _ = now;
-        self.out.push_back(ListenerOutput::Received { peer, local, bytes: bytes.to_vec() });
+        let Listener { behind, out, counters } = self;
+        match behind {
+            Behind::Datagrams | Behind::Streams => {
+                out.push_back(ListenerOutput::Received { peer, local, bytes: bytes.to_vec() });
+            }
+            Behind::Dtls(table) => table.handle_input(peer, local, bytes, now, &mut Sink { out, counters }),
+        }
     }
 
     /// A stream has ended: `broken` if it was torn down.
     pub fn handle_end(&mut self, peer: SocketAddr, broken: bool, now: Instant) {
         let _ = (broken, now);
-        self.out.push_back(ListenerOutput::Closed { peer, how: Closed::Orderly });
+        match &self.behind {
+            // Datagrams have no end.
+            Behind::Datagrams | Behind::Dtls(_) => {}
+            Behind::Streams => self.out.push_back(ListenerOutput::Closed { peer, how: Closed::Orderly }),
+        }
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let _ = now;
+        let Listener { behind, out, counters } = self;
+        match behind {
+            Behind::Datagrams | Behind::Streams => {}
+            Behind::Dtls(table) => table.handle_timeout(now, &mut Sink { out, counters }),
+        }
     }
 
     /// Says this to a peer; nothing is sent to one without a session.
     pub fn send(&mut self, to: SocketAddr, from: IpAddr, bytes: Vec<u8>, now: Instant) {
-        let _ = now;
-        self.out.push_back(ListenerOutput::Transmit { to, from, bytes });
+        let Listener { behind, out, counters } = self;
+        match behind {
+            Behind::Datagrams | Behind::Streams => {
+                out.push_back(ListenerOutput::Transmit { to, from, bytes })
+            }
+            Behind::Dtls(table) => table.send(to, from, &bytes, now, &mut Sink { out, counters }),
+        }
     }
 
-    /// Ends a peer's session in good order.
+    /// Ends a peer's session in good order. No `Closed` follows.
     pub fn close(&mut self, peer: SocketAddr, now: Instant) {
-        let _ = (peer, now);
+        let _ = now;
+        let Listener { behind, out, counters } = self;
+        match behind {
+            Behind::Datagrams | Behind::Streams => {}
+            Behind::Dtls(table) => table.close(peer, &mut Sink { out, counters }),
+        }
     }
 
     /// What is to be done next.
@@ -218,7 +264,10 @@ impl Listener {
 
     /// When to call `handle_timeout`.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        match &self.behind {
+            Behind::Datagrams | Behind::Streams => None,
+            Behind::Dtls(table) => table.poll_timeout(),
+        }
     }
 
     /// What was counted.

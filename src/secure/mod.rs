@@ -8,6 +8,7 @@
 //! operating system: a session is the one thing that is not the same twice.
 
 mod credentials;
+mod dtls;
 mod failure;
 mod listener;
 mod session;

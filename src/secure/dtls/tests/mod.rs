@@ -1,0 +1,4 @@
+//! Both ends in virtual time.
+
+mod handshakes;
+mod world;
