@@ -408,7 +408,9 @@ impl Meter {
         if let Some(channels) = &mut self.channels
             && channels.is_tapped()
         {
-            channels.show(Output::Plain { direction, link, server, bytes: bytes.to_vec() });
+            let way = self.ways.iter().find(|way| way.link == link);
+            let channel = way.and_then(|way| way.channel).map(ChannelId::get);
+            channels.show(Output::Plain { direction, link, server, channel, bytes: bytes.to_vec() });
         }
     }
 

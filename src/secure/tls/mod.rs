@@ -8,14 +8,14 @@
 //! only others (no_application_protocol). A peer that does not negotiate at all is taken to mean CoAP, which that
 //! section allows on port 5684 only: which port this is, a session is not told.
 
+mod client;
 mod config;
 mod engine;
 mod judge;
-mod stream;
 mod streams;
 
 #[cfg(test)]
 mod tests;
 
-pub use stream::Stream;
-pub use streams::Streams;
+pub(super) use client::Client;
+pub(super) use streams::Streams;

@@ -2,14 +2,16 @@
 
 mod pair;
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use rcgen::{ExtendedKeyUsagePurpose, date_time_ymd};
 
 use super::*;
 use crate::base::Instant;
 use crate::secure::{
-    CertificateFault, ClientSecurity, Closed, Failure, ListenerOutput, Options, Output, Psk, Secret, Usage,
-    Version,
+    CertificateFault, ClientSecurity, Closed, Failure, Listener, ListenerOutput, Output, Psk, Secret,
+    Session, Usage, Version,
 };
 use pair::{EPOCH, LOCAL, Pair, Pki, Setup, peer};
 
@@ -32,7 +34,7 @@ fn both_ends_connect_and_speak_in_pieces_of_any_size() {
             pair.run();
             assert_eq!(pair.at_server.len(), 4 + large.len());
             assert!(pair.at_server.starts_with(b"ping") && pair.at_server.ends_with(&large));
-            pair.server.send(peer(1), b"pong".to_vec(), pair.now);
+            pair.server.send(peer(1), LOCAL, b"pong".to_vec(), pair.now);
             pair.run();
             assert_eq!(pair.at_client, b"pong");
         }
@@ -159,7 +161,7 @@ fn a_session_ends_in_good_order_by_close_notify_alone() {
         assert_eq!((pair.server.counters().closed, pair.server.counters().broken), (1, 0));
 
         let mut pair = connected();
-        pair.server.send(peer(1), b"last words".to_vec(), pair.now);
+        pair.server.send(peer(1), LOCAL, b"last words".to_vec(), pair.now);
         pair.server.close(peer(1), pair.now);
         pair.run();
         assert_eq!((pair.client_closed, pair.server_closed), (Some(Closed::Orderly), None));
@@ -194,7 +196,7 @@ fn silence_in_the_handshake_ends_it_at_both_ends() {
     let mut pair = Pair::new(&Pki::new().setup());
     let deadline = pair.client.poll_timeout().expect("a deadline");
     assert_eq!(Some(deadline), pair.server.poll_timeout());
-    assert_eq!(deadline, pair.now + stream::HANDSHAKE_TIMEOUT);
+    assert_eq!(deadline, pair.now + client::HANDSHAKE_TIMEOUT);
     pair.client.handle_timeout(deadline - std::time::Duration::from_nanos(1));
     pair.server.handle_timeout(deadline - std::time::Duration::from_nanos(1));
     assert_eq!(pair.server.counters().sessions, 1);
@@ -220,7 +222,7 @@ fn what_streams_cannot_do_is_refused_at_once() {
     let pki = Pki::new();
     let setup = pki.setup();
     let refused = |security: &ClientSecurity| {
-        let mut stream = Stream::new(security, &Options::default(), Instant::ZERO);
+        let mut stream = Session::stream(security, &Arc::default(), Instant::ZERO);
         let ended =
             matches!(stream.poll_output(), Some(Output::Closed(Closed::Failed(Failure::Credentials))));
         stream.send(b"nobody hears this".to_vec(), Instant::ZERO);
@@ -245,7 +247,7 @@ fn what_streams_cannot_do_is_refused_at_once() {
 
     let mut config = setup.listener(8);
     config.security.as_mut().expect("there is").certificate = None;
-    let mut server = Streams::new(&config, Instant::ZERO);
+    let mut server = Listener::new(config, Instant::ZERO);
     server.handle_accepted(peer(1), LOCAL, Instant::ZERO);
     let closed = server.poll_output();
     assert!(matches!(closed, Some(ListenerOutput::Closed { how: Closed::Failed(Failure::Credentials), .. })));
@@ -255,7 +257,7 @@ fn what_streams_cannot_do_is_refused_at_once() {
 
 #[test]
 fn plain_streams_pass_everything_through() {
-    let mut client = Stream::new(&ClientSecurity::None, &Options::default(), Instant::ZERO);
+    let mut client = Session::stream(&ClientSecurity::None, &Arc::default(), Instant::ZERO);
     assert!(matches!(client.poll_output(), Some(Output::Connected(_))));
     client.send(b"abc".to_vec(), Instant::ZERO);
     assert!(matches!(client.poll_output(), Some(Output::Transmit(bytes)) if bytes == b"abc"));
@@ -265,17 +267,17 @@ fn plain_streams_pass_everything_through() {
     assert!(matches!(client.poll_output(), Some(Output::Closed(Closed::Orderly))));
     assert!(client.poll_output().is_none());
 
-    let mut server = Streams::new(&pair::plain(8), Instant::ZERO);
+    let mut server = Listener::new(pair::plain(8), Instant::ZERO);
     server.handle_accepted(peer(1), LOCAL, Instant::ZERO);
     assert!(matches!(server.poll_output(), Some(ListenerOutput::Connected { identity: None, .. })));
-    server.handle_input(peer(1), b"abc", Instant::ZERO);
+    server.handle_input(peer(1), LOCAL, b"abc", Instant::ZERO);
     assert!(matches!(server.poll_output(), Some(ListenerOutput::Received { bytes, .. }) if bytes == b"abc"));
-    server.send(peer(1), b"de".to_vec(), Instant::ZERO);
+    server.send(peer(1), LOCAL, b"de".to_vec(), Instant::ZERO);
     assert!(
         matches!(server.poll_output(), Some(ListenerOutput::Transmit { from: LOCAL, bytes, .. }) if bytes == b"de")
     );
-    server.handle_input(peer(2), b"who?", Instant::ZERO);
-    server.send(peer(2), b"nobody".to_vec(), Instant::ZERO);
+    server.handle_input(peer(2), LOCAL, b"who?", Instant::ZERO);
+    server.send(peer(2), LOCAL, b"nobody".to_vec(), Instant::ZERO);
     assert!(server.poll_output().is_none());
     assert_eq!(server.counters().noise, 4);
     server.handle_end(peer(1), true, Instant::ZERO);
@@ -286,11 +288,11 @@ fn plain_streams_pass_everything_through() {
 
 #[test]
 fn of_too_many_sessions_the_one_that_was_silent_longest_goes() {
-    let mut server = Streams::new(&pair::plain(2), Instant::ZERO);
+    let mut server = Listener::new(pair::plain(2), Instant::ZERO);
     let at = Instant::from_secs;
     server.handle_accepted(peer(1), LOCAL, at(1));
     server.handle_accepted(peer(2), LOCAL, at(2));
-    server.handle_input(peer(1), b"still here", at(5));
+    server.handle_input(peer(1), LOCAL, b"still here", at(5));
     server.handle_accepted(peer(3), LOCAL, at(6));
     let gone = pair::disconnected(&mut server);
     assert_eq!(gone, [peer(2)]);
@@ -308,7 +310,7 @@ fn handshakes_make_room_before_sessions_do_and_a_new_stream_replaces_its_address
     assert_eq!(pair::disconnected(&mut pair.server), [peer(2)]);
     pair.server.handle_accepted(peer(3), LOCAL, pair.now);
     assert_eq!((pair.server.counters().replaced, pair.server.counters().sessions), (1, 2));
-    pair.server.send(peer(1), b"you are still there".to_vec(), pair.now);
+    pair.server.send(peer(1), LOCAL, b"you are still there".to_vec(), pair.now);
     pair.run();
     assert_eq!(pair.at_client, b"you are still there");
 }
@@ -359,13 +361,13 @@ proptest! {
             None => noise,
         };
         if to_server {
-            pair.server.handle_input(peer(1), &noise, pair.now);
+            pair.server.handle_input(peer(1), LOCAL, &noise, pair.now);
         } else {
             pair.client.handle_input(&noise, pair.now);
         }
         pair.run();
         pair.client.send(vec![1; 10], pair.now);
-        pair.server.send(peer(1), vec![1; 10], pair.now);
+        pair.server.send(peer(1), LOCAL, vec![1; 10], pair.now);
         pair.client.close(pair.now);
         pair.server.close(peer(1), pair.now);
         pair.run();

@@ -14,11 +14,11 @@ use tokio_rustls::rustls;
 use rustls::client::UnbufferedClientConnection;
 
 use super::super::engine::{Engine, News, failure_of};
-use super::super::{Stream, Streams, config, judge};
+use super::super::{config, judge};
 use crate::base::Instant;
 use crate::secure::{
-    Certificate, ClientSecurity, Closed, Handshake, Identities, Identity, ListenerConfig, ListenerOutput,
-    Options, Output, Secret, ServerSecurity, Trust, Usage, Version,
+    Certificate, ClientSecurity, Closed, Handshake, Identities, Identity, Listener, ListenerConfig,
+    ListenerOutput, Options, Output, Secret, ServerSecurity, Session, Trust, Usage, Version,
 };
 
 /// 2026-01-02.
@@ -186,8 +186,8 @@ pub(super) struct Connected {
 }
 
 pub(super) struct Pair {
-    pub(super) client: Stream,
-    pub(super) server: Streams,
+    pub(super) client: Session,
+    pub(super) server: Listener,
     pub(super) now: Instant,
     /// How many bytes are handed over at a time.
     pub(super) piece: usize,
@@ -215,11 +215,11 @@ impl Pair {
 
     pub(super) fn at(setup: &Setup, max_sessions: usize, now: Instant) -> Self {
         let security = ClientSecurity::Certificate { own: setup.client.clone(), trust: setup.trust.clone() };
-        let options = Options { version: setup.version, epoch: EPOCH };
-        let mut server = Streams::new(&setup.listener(max_sessions), Instant::ZERO);
+        let options = Arc::new(Options { version: setup.version, epoch: EPOCH });
+        let mut server = Listener::new(setup.listener(max_sessions), Instant::ZERO);
         server.handle_accepted(peer(1), LOCAL, now);
         Pair {
-            client: Stream::new(&security, &options, now),
+            client: Session::stream(&security, &options, now),
             server,
             now,
             piece: 1 << 20,
@@ -263,7 +263,7 @@ impl Pair {
         let to_server = self.take(true);
         let to_client = self.take(false);
         if !to_server.is_empty() {
-            self.server.handle_input(peer(1), &to_server, self.now);
+            self.server.handle_input(peer(1), LOCAL, &to_server, self.now);
         }
         if !to_client.is_empty() {
             self.client.handle_input(&to_client, self.now);
@@ -342,7 +342,7 @@ impl Pair {
             if outgoing.is_empty() || ended.is_some() {
                 return ended;
             }
-            self.server.handle_input(peer(1), &outgoing, self.now);
+            self.server.handle_input(peer(1), LOCAL, &outgoing, self.now);
             self.drain();
             incoming = self.to_client.drain(..).collect();
         }
@@ -350,7 +350,7 @@ impl Pair {
 }
 
 /// Whose streams are to be closed; what else there was to do is forgotten.
-pub(super) fn disconnected(server: &mut Streams) -> Vec<SocketAddr> {
+pub(super) fn disconnected(server: &mut Listener) -> Vec<SocketAddr> {
     std::iter::from_fn(|| server.poll_output())
         .filter_map(|output| match output {
             ListenerOutput::Disconnect { peer } => Some(peer),
