@@ -230,13 +230,6 @@ impl Channels {
         self.news.push_back(News::Gone(id));
     }
 
-    /// Ends all channels in good order.
-    pub(super) fn close_all(&mut self, now: Instant) {
-        while let Some(id) = self.open.first().map(|channel| channel.id) {
-            self.close(id, now);
-        }
-    }
-
     /// Forgets all channels without a word to the servers, as when the power is cut; streams are given back.
     pub(super) fn abandon(&mut self) {
         self.news.clear();
@@ -244,11 +237,6 @@ impl Channels {
         while let Some(id) = self.open.first().map(|channel| channel.id) {
             self.remove(id, true);
         }
-    }
-
-    /// Whether there is any.
-    pub(super) fn any(&self) -> bool {
-        !self.open.is_empty()
     }
 
     fn replace(&mut self, id: ChannelId, now: Instant) {
