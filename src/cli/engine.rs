@@ -260,6 +260,7 @@ fn conclude(
         census: Some(outcome.census),
         in_flight: outcome.in_flight,
         notifications_in_flight: outcome.notifications_in_flight,
+        handshakes_in_flight: outcome.handshakes_in_flight,
         servers: counts,
         sockets: sockets(&outcome.health.udp),
         registrations: registrations(scenario, &outcome, servers.accepted, &endpoint),

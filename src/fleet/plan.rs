@@ -20,6 +20,9 @@ pub const BYTES_PER_CLIENT: u64 = 768;
 /// User and kernel memory of a UDP socket of a meter's own, in bytes (measured on Linux).
 pub const BYTES_PER_SOCKET: u64 = 3_100;
 
+/// User and kernel memory of one end of a stream over TCP, in bytes (measured on Linux).
+pub const BYTES_PER_STREAM: u64 = 4_096;
+
 /// Memory of a shard before its first meter, in bytes: about a dozen HdrHistograms of 86 to 172 KB each,
 /// twice (total and interval), and the buffers of one batch.
 pub const BYTES_PER_SHARD: u64 = 4 << 20;
@@ -73,6 +76,10 @@ pub struct PlanConfig {
     pub embedded_servers: u32,
     /// Threads of each embedded server.
     pub server_workers: u32,
+    /// Servers that each meter has a stream to, at the most at a time.
+    pub streams: u32,
+    /// How many of these are embedded, so that the other ends of the streams are here as well.
+    pub embedded_streams: u32,
 }
 
 /// The plan of a run; see [`PlanConfig`].
@@ -145,12 +152,21 @@ impl Plan {
             + u64::from(self.config.shards) * BYTES_PER_SHARD
             + u64::from(self.config.meters) * per_meter
             + self.meter_sockets() * BYTES_PER_SOCKET
+            + self.stream_ends() * BYTES_PER_STREAM
     }
 
     /// Descriptors the run will hold open at once; an upper estimate.
     pub fn descriptors(&self) -> u64 {
         let threads = self.config.shards + self.config.embedded_servers * self.config.server_workers;
-        DESCRIPTORS_OF_PROGRAM + u64::from(threads) * DESCRIPTORS_PER_THREAD + self.meter_sockets()
+        DESCRIPTORS_OF_PROGRAM
+            + u64::from(threads) * DESCRIPTORS_PER_THREAD
+            + self.meter_sockets()
+            + self.stream_ends()
+    }
+
+    /// Ends of streams that are in this process.
+    fn stream_ends(&self) -> u64 {
+        u64::from(self.config.meters) * u64::from(self.config.streams + self.config.embedded_streams)
     }
 
     /// Sockets beyond the one of each shard.
@@ -181,6 +197,8 @@ mod tests {
             addressing,
             embedded_servers: 2,
             server_workers: 1,
+            streams: 0,
+            embedded_streams: 0,
         })
     }
 
@@ -206,5 +224,16 @@ mod tests {
         assert_eq!(own.descriptors() - shared.descriptors(), 9_000);
         assert_eq!(listed.descriptors() - shared.descriptors(), 1_000);
         assert!(own.memory_bytes() > shared.memory_bytes());
+    }
+
+    #[test]
+    fn each_end_of_a_stream_is_a_descriptor() {
+        let none = plan(9_000, Addressing::SharedLoopback);
+        let streams = |streams, embedded_streams| {
+            Plan::new(PlanConfig { streams, embedded_streams, ..none.config.clone() })
+        };
+        assert_eq!(streams(1, 0).descriptors() - none.descriptors(), 9_000);
+        assert_eq!(streams(2, 1).descriptors() - none.descriptors(), 27_000);
+        assert!(streams(1, 0).memory_bytes() > none.memory_bytes());
     }
 }

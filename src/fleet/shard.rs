@@ -2,8 +2,8 @@
 //! way crosses to another thread or takes a lock.
 //!
 //! Each turn of its loop, in this order: what the supervisor says, arrivals that are due, timers that
-//! are due, datagrams that came in; then the actors run, and what they wrote is sent in one batch.
-//! With nothing left to do it sleeps on its sockets, a timerfd and the supervisor's channel.
+//! are due, datagrams and streams that came in; then the actors run, and what they wrote is sent in one
+//! batch. With nothing left to do it sleeps on its sockets, a timerfd and the supervisor's channel.
 
 use std::io;
 use std::rc::Rc;
@@ -15,9 +15,11 @@ use tokio::sync::mpsc;
 use super::feeder::Feeder;
 use super::shared::{Resolved, ShardConfig, Shared};
 use crate::base::Instant;
-use crate::meter::{Command, Remains, Sabotage, Surroundings};
+use crate::meter::{Command, Remains, Sabotage, StreamNews, Surroundings};
 use crate::metrics::{Event, Interval};
-use crate::transport::{MeterSockets, Timer, UdpCounters, resources::this_thread_cpu};
+use crate::transport::{
+    MeterSockets, MeterStreams, StreamChange, TcpCounters, Timer, UdpCounters, resources::this_thread_cpu,
+};
 
 /// How often a shard hands over what it recorded: on the quarters of each second, so that no interval
 /// spans two rows of the time series.
@@ -55,6 +57,8 @@ pub(super) struct Health {
     pub cpu: Duration,
     /// Its sockets' counts.
     pub udp: UdpCounters,
+    /// Its streams' counts.
+    pub tcp: TcpCounters,
     /// Datagrams the kernel dropped at its sockets.
     pub kernel_drops: u64,
 }
@@ -63,7 +67,7 @@ pub(super) struct Health {
 /// goes wrong with the shard itself ends it with a notice.
 pub(super) async fn run(
     config: ShardConfig,
-    sockets: MeterSockets,
+    sockets: (MeterSockets, MeterStreams),
     orders: mpsc::UnboundedReceiver<Order>,
     mut voice: Voice,
 ) {
@@ -139,7 +143,7 @@ impl Drain {
 impl Shard {
     fn new(
         config: ShardConfig,
-        sockets: MeterSockets,
+        sockets: (MeterSockets, MeterStreams),
         timer: Timer,
         orders: mpsc::UnboundedReceiver<Order>,
         notices: mpsc::UnboundedSender<(u32, Notice)>,
@@ -246,7 +250,22 @@ impl Shard {
         while let Some(failure) = sockets.take_failure() {
             shared.tell(failure.slot, Command::Unsendable { to: failure.to });
         }
-        Ok(received)
+        Ok(received + self.receive_from_streams()?)
+    }
+
+    /// Where there is no stream, this asks the kernel nothing.
+    fn receive_from_streams(&self) -> io::Result<usize> {
+        let shared = &*self.shared;
+        shared.streams.borrow_mut().recv(|event| {
+            let at = shared.now();
+            let news = match event.what {
+                StreamChange::Opened => StreamNews::Connected,
+                StreamChange::Data(bytes) => StreamNews::Data(bytes.into()),
+                StreamChange::Ended => StreamNews::Ended,
+                StreamChange::Broken => StreamNews::Broken,
+            };
+            shared.tell(event.slot, Command::Stream { stream: event.stream, news, at });
+        })
     }
 
     /// Gives way until every actor has dealt with what it was told.
@@ -258,6 +277,7 @@ impl Shard {
 
     fn flush(&self) -> io::Result<()> {
         self.shared.sockets.borrow_mut().flush();
+        self.shared.streams.borrow_mut().flush();
         let mut starting = self.shared.starting.borrow_mut();
         if !starting.is_empty() {
             let sent = self.shared.now();
@@ -285,6 +305,7 @@ impl Shard {
         let health = Health {
             cpu: this_thread_cpu(),
             udp: sockets.counters(),
+            tcp: self.shared.streams.borrow().counters(),
             kernel_drops: sockets.kernel_drops().unwrap_or_default(),
         };
         self.say(Notice::Interval(Box::new(interval), Box::new(health)));
@@ -305,14 +326,16 @@ impl Shard {
         }
         self.timer.set(wake)?;
         let mut sockets = self.shared.sockets.borrow_mut();
+        let mut streams = self.shared.streams.borrow_mut();
         tokio::select! {
             biased;
             ready = sockets.ready() => ready.map(|()| None),
+            ready = streams.ready() => ready.map(|()| None),
             fired = self.timer.wait() => fired.map(|()| None),
             // A supervisor that is gone has nothing more to ask for.
             order = self.orders.recv() => Ok(Some(order.unwrap_or(Order::Finish))),
             Some(answer) = self.resolved.recv() => {
-                drop(sockets);
+                drop((sockets, streams));
                 self.shared.resolved(answer);
                 Ok(None)
             }

@@ -12,10 +12,13 @@ use tokio::sync::mpsc;
 use super::arrivals::Arrivals;
 use super::endpoint::EndpointTemplate;
 use crate::base::{Clock, Instant, Seed, Wheel};
-use crate::meter::{Command, Meter, MeterActor, Remains, Sabotage, Sending, Surroundings, Unreachable};
+use crate::meter::{
+    Command, Meter, MeterActor, Remains, Sabotage, Sending, StreamNews, Surroundings, Unreachable,
+};
 use crate::metrics::{Event, InFlight, MeterState, NoiseKind, Recorder, Stage};
 use crate::protocol::client::{self, Link};
-use crate::transport::{MeterSockets, SendError, resolve};
+use crate::secure;
+use crate::transport::{MeterSockets, MeterStreams, SendError, resolve};
 
 /// A meter whose code panicked this often is not put back again.
 const MAX_REPLACEMENTS: u32 = 3;
@@ -34,6 +37,8 @@ pub(super) struct ShardConfig {
     pub start: Instant,
     /// What the meters share.
     pub client: Arc<client::Config>,
+    /// What their sessions share.
+    pub sessions: Arc<secure::Options>,
     /// What they are called.
     pub endpoint: EndpointTemplate,
     /// The run's seed.
@@ -86,6 +91,7 @@ struct Past {
 pub(super) struct Shared {
     pub config: ShardConfig,
     pub sockets: RefCell<MeterSockets>,
+    pub streams: RefCell<MeterStreams>,
     pub wheel: RefCell<Wheel>,
     pub recorder: RefCell<Recorder>,
     /// The actors, by slot; `None` before arrival and after a crash that was the last.
@@ -113,13 +119,14 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(
         config: ShardConfig,
-        sockets: MeterSockets,
+        (sockets, streams): (MeterSockets, MeterStreams),
         resolved: mpsc::UnboundedSender<Resolved>,
     ) -> Self {
         let own = config.sabotage.iter().filter(|(meter, _)| *meter % config.shards == config.number);
         let sabotage = own.map(|&(meter, moment)| (meter / config.shards, moment)).collect();
         Shared {
             sockets: RefCell::new(sockets),
+            streams: RefCell::new(streams),
             wheel: RefCell::new(Wheel::new(config.clock.now())),
             recorder: RefCell::new(Recorder::new(config.number as u16, config.meters, config.seed)),
             actors: RefCell::new((0..config.meters).map(|_| None).collect()),
@@ -145,7 +152,8 @@ impl Shared {
         // an echo of the one before.
         let life = self.past.borrow().get(&slot).map_or(0, |past| past.lives);
         let seed = self.config.seed.child("meter", meter.into()).child("life", life.into());
-        let meter = Meter::new(self.config.client.clone(), endpoint, self.meter_of(slot), seed);
+        let meter = Meter::new(self.config.client.clone(), endpoint, meter, seed)
+            .with_options(self.config.sessions.clone());
         self.pending.set(self.pending.get() + 1);
         let actor = MeterActor::new(meter, slot, planned, self.clone()).start();
         self.actors.borrow_mut()[slot as usize] = Some(actor);
@@ -156,7 +164,10 @@ impl Shared {
         if let Some(Some(actor)) = self.actors.borrow().get(slot as usize) {
             self.pending.set(self.pending.get() + 1);
             actor.do_send(command);
-        } else if matches!(command, Command::Datagram { .. }) {
+        } else if matches!(
+            command,
+            Command::Datagram { .. } | Command::Stream { news: StreamNews::Data(_), .. }
+        ) {
             self.record(slot, Event::Noise(NoiseKind::Unexpected));
         }
     }
@@ -227,6 +238,8 @@ impl Shared {
 
     /// Lets go of a meter that has ended, and keeps what counts of it.
     fn bury<T>(&self, slot: u32, remains: Remains, note: impl FnOnce(&mut Past) -> T) -> T {
+        // Its successor numbers its streams anew, and is not to hear of these.
+        self.streams.borrow_mut().close_slot(slot);
         self.actors.borrow_mut()[slot as usize] = None;
         let mut past = self.past.borrow_mut();
         let past = past.entry(slot).or_default();
@@ -289,25 +302,25 @@ impl Surroundings for Shared {
     fn send(&self, slot: u32, to: SocketAddr, bytes: &[u8]) -> Result<Sending, Unreachable> {
         match self.sockets.borrow_mut().send(slot, to, bytes) {
             Ok(()) => Ok(Sending::Queued),
-            Err(SendError::Refused(_)) => Err(Unreachable::Refused),
-            Err(SendError::Open(error)) => {
-                tracing::warn!(%to, %error, "no socket for a meter");
-                Err(Unreachable::SendError)
-            }
             Err(SendError::QueueFull) => Ok(Sending::Dropped),
+            Err(error) => Err(unreachable(to, &error)),
         }
     }
 
     fn connect(&self, slot: u32, stream: u32, to: SocketAddr) {
-        let _ = (slot, stream, to);
+        let connected = self.streams.borrow_mut().connect(slot, stream, to);
+        if let Err(error) = connected {
+            let why = unreachable(to, &error);
+            self.tell(slot, Command::Stream { stream, news: StreamNews::Refused(why), at: self.now() });
+        }
     }
 
     fn write(&self, slot: u32, stream: u32, bytes: &[u8]) {
-        let _ = (slot, stream, bytes);
+        self.streams.borrow_mut().write(slot, stream, bytes);
     }
 
     fn disconnect(&self, slot: u32, stream: u32) {
-        let _ = (slot, stream);
+        self.streams.borrow_mut().close(slot, stream);
     }
 
     fn resolve(&self, slot: u32, link: Link, name: (Box<str>, u16), failures: u16) {
@@ -353,5 +366,16 @@ impl Surroundings for Shared {
         let mut sabotage = self.sabotage.borrow_mut();
         let found = sabotage.iter().position(|&planned| planned == (slot, moment));
         found.map(|at| sabotage.swap_remove(at)).is_some()
+    }
+}
+
+/// Why nothing can be sent to `to`, in the meter's words.
+fn unreachable(to: SocketAddr, error: &SendError) -> Unreachable {
+    match error {
+        SendError::Refused(_) => Unreachable::Refused,
+        SendError::Open(_) | SendError::QueueFull => {
+            tracing::warn!(%to, %error, "no socket for a meter");
+            Unreachable::SendError
+        }
     }
 }

@@ -16,8 +16,10 @@ use crate::base::{Clock, Instant, Seed};
 use crate::meter::{Remains, Sabotage};
 use crate::metrics::{MeterState, Phase, RequestKind, States, Totals};
 use crate::protocol::client;
+use crate::secure;
 use crate::transport::{
-    Gate, LocalAddresses, MeterSockets, MeterSocketsConfig, Numbering, UdpCounters, cores, pin_current_thread,
+    Gate, LocalAddresses, MeterSockets, MeterSocketsConfig, MeterStreams, MeterStreamsConfig, Numbering,
+    TcpCounters, UdpCounters, cores, pin_current_thread,
 };
 
 /// Between the shards' start and the first arrival, so that the first is not late.
@@ -36,6 +38,8 @@ pub struct FleetConfig {
     pub plan: Plan,
     /// What the meters share.
     pub client: Arc<client::Config>,
+    /// What their sessions share.
+    pub sessions: Arc<secure::Options>,
     /// Draws everything random.
     pub seed: Seed,
     /// The run's clock.
@@ -46,8 +50,8 @@ pub struct FleetConfig {
     pub pin: bool,
     /// Where meters send from on a real network.
     pub local: Option<LocalAddresses>,
-    /// Servers that are known beforehand: sockets towards them are opened before the run, so that it
-    /// fails early where they cannot be.
+    /// Servers of datagrams that are known beforehand: sockets towards them are opened before the run, so
+    /// that it fails early where they cannot be. Streams are a descriptor each, which the plan counts.
     pub targets: Vec<SocketAddr>,
     /// How the meters are switched on.
     pub load: Load,
@@ -93,6 +97,8 @@ pub struct FleetHealth {
     pub cpu: Duration,
     /// Their sockets' counts so far.
     pub udp: UdpCounters,
+    /// Their streams' counts so far.
+    pub tcp: TcpCounters,
     /// Datagrams the kernel dropped at their sockets so far.
     pub kernel_drops: u64,
 }
@@ -109,6 +115,8 @@ pub struct FleetOutcome {
     pub in_flight: [u64; RequestKind::COUNT],
     /// Confirmable notifications on their way at the end, counted likewise.
     pub notifications_in_flight: u64,
+    /// Handshakes under way at the end.
+    pub handshakes_in_flight: u64,
     /// Of each meter that arrived, by index: Registers answered with 2.01, and those whose answer it
     /// never saw.
     pub registrations: BTreeMap<u32, (u32, u32)>,
@@ -208,7 +216,7 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
         start: Instant,
         notices: mpsc::UnboundedSender<(u32, Notice)>,
     ) -> Result<(), FleetError> {
-        let FleetConfig { plan, client, seed, clock, targets, .. } = &self.config;
+        let FleetConfig { plan, client, sessions, seed, clock, targets, .. } = &self.config;
         let shard = ShardConfig {
             number,
             shards: plan.shards(),
@@ -216,6 +224,7 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
             feed: self.feed_of(number),
             start,
             client: client.clone(),
+            sessions: sessions.clone(),
             endpoint: plan.endpoint_template().clone(),
             seed: *seed,
             clock: *clock,
@@ -238,12 +247,13 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
         let mut voice = Voice::new(number, notices);
         let begun = arbiter.spawn_fn(move || {
             core.map(pin_current_thread);
+            let streams = MeterStreams::new(MeterStreamsConfig::beside(sockets.clone()));
             let mut sockets = MeterSockets::new(sockets);
             let opened = targets.iter().try_for_each(|target| sockets.open(0, *target));
             if let Err(error) = opened {
                 return voice.last_word(Notice::Broken(error.to_string()));
             }
-            actix::spawn(shard::run(shard, sockets, inbox, voice));
+            actix::spawn(shard::run(shard, (sockets, streams), inbox, voice));
         });
         if !begun {
             return Err(FleetError::Environment("a shard's thread ended before it began".to_owned()));
@@ -395,6 +405,7 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
         for shard in &self.health {
             all.cpu += shard.cpu;
             all.udp.add(&shard.udp);
+            all.tcp.add(&shard.tcp);
             all.kernel_drops += shard.kernel_drops;
         }
         all
@@ -405,6 +416,7 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
         let mut states = [0_i64; MeterState::COUNT];
         let mut in_flight = [0_u64; RequestKind::COUNT];
         let mut notifications_in_flight = 0;
+        let mut handshakes_in_flight = 0;
         let mut registrations = BTreeMap::new();
         for (shard, remains) in &self.remains {
             for (slot, remains) in remains {
@@ -412,6 +424,7 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
                 registrations.insert(meter, (remains.confirmed, remains.unconfirmed));
                 states[remains.state.index()] += 1;
                 notifications_in_flight += u64::from(remains.in_flight.notifications());
+                handshakes_in_flight += u64::from(remains.in_flight.handshakes());
                 for kind in remains.in_flight.iter() {
                     in_flight[kind.index()] += 1;
                 }
@@ -433,6 +446,7 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
             health,
             in_flight,
             notifications_in_flight,
+            handshakes_in_flight,
             registrations,
             complete: self.complete,
         }

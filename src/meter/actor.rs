@@ -7,7 +7,8 @@ use std::rc::Rc;
 
 use actix::{Actor, Context, Handler, Message};
 
-use super::meter::{Meter, Output, StreamNews, Unreachable};
+use super::meter::Meter;
+use super::output::{Output, StreamNews, Unreachable};
 use crate::base::Instant;
 use crate::metrics::{
     Event, FailureKind, InFlight, Leg, MeterState, NoiseKind, NotificationFate, RequestFate, RequestKind,
@@ -194,7 +195,9 @@ impl<S: Surroundings> MeterActor<S> {
 
     /// Deals with what was said to a meter that is no more: to its successor it would mean nothing.
     fn let_pass(&self, command: &Command) {
-        if let Command::Datagram { bytes, .. } = command {
+        if let Command::Datagram { bytes, .. } | Command::Stream { news: StreamNews::Data(bytes), .. } =
+            command
+        {
             let bytes = bytes.len() as u32;
             self.shard.record(self.slot, Event::Received { leg: Leg::Other, bytes });
             self.shard.record(self.slot, Event::Noise(NoiseKind::Unexpected));
@@ -221,7 +224,16 @@ impl<S: Surroundings> MeterActor<S> {
                 }
                 self.panic_if_told(Sabotage::Handled);
             }
-            Command::Stream { stream, news, at: _ } => self.meter.handle_stream(stream, news, now),
+            Command::Stream { stream, news, at } => {
+                if let StreamNews::Data(bytes) = &news {
+                    let leg = self.leg_of(stream);
+                    self.shard.record(self.slot, Event::Received { leg, bytes: bytes.len() as u32 });
+                    self.shard.record(self.slot, Event::Handled { late: now.since(at) });
+                }
+                self.panic_if_told(Sabotage::Received);
+                self.meter.handle_stream(stream, news, now);
+                self.panic_if_told(Sabotage::Handled);
+            }
             Command::Tick => self.meter.handle_timeout(now),
             Command::Resolved { link, address: Some(address) } => {
                 self.meter.handle_resolved(link, address, now);
@@ -250,11 +262,20 @@ impl<S: Surroundings> MeterActor<S> {
             Leg::Bootstrap
         } else if self.meter.registers_at(address) {
             Leg::Register
-        } else if self.known.state == MeterState::Bootstrapping {
-            Leg::Bootstrap
         } else {
-            Leg::Other
+            self.leg_of_strangers()
         }
+    }
+
+    /// The same for the bytes of a stream.
+    fn leg_of(&self, stream: u32) -> Leg {
+        let end = self.meter.end_of(stream);
+        end.map_or_else(|| self.leg_of_strangers(), |address| self.leg(address))
+    }
+
+    /// The same where the place does not tell.
+    fn leg_of_strangers(&self) -> Leg {
+        if self.known.state == MeterState::Bootstrapping { Leg::Bootstrap } else { Leg::Other }
     }
 
     fn panic_if_told(&self, moment: Sabotage) {
@@ -274,7 +295,11 @@ impl<S: Surroundings> MeterActor<S> {
                     Err(why) => self.meter.handle_unsendable(to, why, now),
                 },
                 Output::Connect { stream, to } => self.shard.connect(self.slot, stream, to),
-                Output::Write { stream, bytes } => self.shard.write(self.slot, stream, &bytes),
+                Output::Write { stream, bytes } => {
+                    self.shard.write(self.slot, stream, &bytes);
+                    let leg = self.leg_of(stream);
+                    self.shard.record(self.slot, Event::Sent { leg, bytes: bytes.len() as u32 });
+                }
                 Output::Disconnect { stream } => self.shard.disconnect(self.slot, stream),
                 Output::Resolve { link, host, port, failures } => {
                     self.shard.resolve(self.slot, link, (host, port), failures);
@@ -283,6 +308,8 @@ impl<S: Surroundings> MeterActor<S> {
                     self.shard.record(self.slot, event);
                     self.known.note(event);
                 }
+                // Nobody looks over the shoulder of a meter of a fleet.
+                Output::Plain { .. } => {}
             }
         }
         self.shard.arm(self.slot, self.meter.poll_timeout().map(|(at, _)| at));

@@ -6,11 +6,12 @@ use crate::metrics::{
     Stage,
 };
 use crate::protocol::{client, coap};
+use crate::secure;
 
-use super::Unreachable;
+use super::output::Unreachable;
 
-/// The recorder's event for a client's, at `now`. `unreachable` says why a path could not be opened.
-pub(super) fn event(event: client::Event, unreachable: Unreachable, now: Instant) -> Event {
+/// The recorder's event for a client's, at `now`. `obstacle` says why a way could not be opened.
+pub(super) fn event(event: client::Event, obstacle: FailureKind, now: Instant) -> Event {
     match event {
         client::Event::State { from, to } => Event::State { from: state(from), to: state(to) },
         client::Event::Completed { stage: which, since } => {
@@ -23,7 +24,7 @@ pub(super) fn event(event: client::Event, unreachable: Unreachable, now: Instant
         client::Event::Served { operation, success } => {
             Event::Served { kind: management(operation), success }
         }
-        client::Event::Failed(why) => Event::Failure(failure(why, unreachable)),
+        client::Event::Failed(why) => Event::Failure(failure(why, obstacle)),
         client::Event::Noise(kind) => Event::Noise(noise(kind)),
         client::Event::Stat(coap::Stat::Retransmitted) => Event::Retransmitted,
         client::Event::Stat(coap::Stat::Duplicate) => Event::Duplicate,
@@ -127,7 +128,7 @@ fn notification_fate(fate: client::NotificationFate) -> NotificationFate {
     }
 }
 
-fn failure(failure: client::Failure, unreachable: Unreachable) -> FailureKind {
+fn failure(failure: client::Failure, obstacle: FailureKind) -> FailureKind {
     use client::{Failure, RequestKind as Kind};
     match failure {
         Failure::TimedOut(Kind::BootstrapRequest) => FailureKind::BootstrapTimeout,
@@ -162,12 +163,36 @@ fn failure(failure: client::Failure, unreachable: Unreachable) -> FailureKind {
         Failure::CardInconsistent => FailureKind::CardInconsistent,
         Failure::NoAccount => FailureKind::BootstrapNoAccount,
         Failure::ServerUri => FailureKind::ServerUri,
-        Failure::Handshake => FailureKind::HandshakeProtocol,
+        Failure::SecurityMode => FailureKind::Credentials,
+        Failure::Handshake | Failure::Unreachable => obstacle,
         Failure::Closed(_) => FailureKind::ConnectionLost,
-        Failure::Unreachable => match unreachable {
-            Unreachable::Refused => FailureKind::DestinationRefused,
-            Unreachable::Unresolved => FailureKind::NameResolution,
-            Unreachable::SendError => FailureKind::SendError,
+    }
+}
+
+/// Why nothing can be sent to a server.
+pub(super) fn unreachable(why: Unreachable) -> FailureKind {
+    match why {
+        Unreachable::Refused => FailureKind::DestinationRefused,
+        Unreachable::Unresolved => FailureKind::NameResolution,
+        Unreachable::SendError => FailureKind::SendError,
+    }
+}
+
+/// Why a session did not come up.
+pub(super) fn handshake_failure(why: secure::Failure) -> FailureKind {
+    use secure::CertificateFault as Fault;
+    match why {
+        secure::Failure::TimedOut => FailureKind::HandshakeTimeout,
+        secure::Failure::Alert(alert) => FailureKind::HandshakeAlert(alert),
+        secure::Failure::Protocol => FailureKind::HandshakeProtocol,
+        secure::Failure::Credentials => FailureKind::Credentials,
+        secure::Failure::Certificate(fault) => match fault {
+            Fault::WrongName => FailureKind::CertificateWrongName,
+            Fault::UnknownIssuer => FailureKind::CertificateUnknownIssuer,
+            Fault::SelfSigned => FailureKind::CertificateSelfSigned,
+            Fault::Expired => FailureKind::CertificateExpired,
+            Fault::NotYetValid => FailureKind::CertificateNotYetValid,
+            Fault::Unusable => FailureKind::CertificateUnusable,
         },
     }
 }

@@ -24,6 +24,13 @@ pub enum Event {
         /// How long it took; see [`Stage`] for the instants it lies between.
         latency: Duration,
     },
+    /// A handshake with a server began: a session was made that has to prove something. It ends as `Handshake`,
+    /// `HandshakeFailed` or `HandshakeAbandoned`, or is under way when the run ends.
+    HandshakeBegun,
+    /// A handshake failed; why is a `Failure`.
+    HandshakeFailed,
+    /// A handshake was given up by the meter itself.
+    HandshakeAbandoned,
     /// A handshake with a server came to a good end; its latency is a `Stage`.
     Handshake {
         /// Flights sent, those sent again not counted.

@@ -3,9 +3,15 @@
 /// What handshakes cost, as the meters saw them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HandshakeCounts {
+    /// Handshakes begun.
+    pub begun: u64,
     /// Handshakes that came to a good end.
     pub completed: u64,
-    /// Flights they sent, those sent again not counted.
+    /// Handshakes that failed.
+    pub failed: u64,
+    /// Handshakes the meters gave up.
+    pub abandoned: u64,
+    /// Flights sent by those that came to a good end, those sent again not counted.
     pub flights: u64,
     /// Flights they sent again.
     pub retransmissions: u64,
@@ -17,7 +23,10 @@ pub struct HandshakeCounts {
 
 impl HandshakeCounts {
     pub(super) fn merge(&mut self, other: &HandshakeCounts) {
+        self.begun += other.begun;
         self.completed += other.completed;
+        self.failed += other.failed;
+        self.abandoned += other.abandoned;
         self.flights += other.flights;
         self.retransmissions += other.retransmissions;
         self.bytes += other.bytes;

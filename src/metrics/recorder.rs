@@ -60,6 +60,9 @@ impl Recorder {
                 leg.received += 1;
                 leg.received_bytes += u64::from(bytes);
             }
+            Event::HandshakeBegun => counters.handshakes.begun += 1,
+            Event::HandshakeFailed => counters.handshakes.failed += 1,
+            Event::HandshakeAbandoned => counters.handshakes.abandoned += 1,
             Event::Handshake { flights, retransmissions, bytes } => {
                 let handshakes = &mut counters.handshakes;
                 handshakes.completed += 1;

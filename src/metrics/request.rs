@@ -40,11 +40,12 @@ closed_enum! {
     }
 }
 
-/// The requests of one meter that are on their way, by kind, and its confirmable notifications.
+/// The requests of one meter that are on their way, by kind, its confirmable notifications and its handshakes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InFlight {
     requests: [u8; RequestKind::COUNT],
     notifications: u16,
+    handshakes: u8,
 }
 
 impl InFlight {
@@ -76,6 +77,26 @@ impl InFlight {
         } else if fate.ends_confirmable() {
             self.notifications = self.notifications.saturating_sub(1);
         }
+    }
+
+    /// How many handshakes.
+    pub fn handshakes(self) -> u32 {
+        self.handshakes.into()
+    }
+
+    /// With so many handshakes.
+    pub fn with_handshakes(self, handshakes: usize) -> Self {
+        InFlight { handshakes: u8::try_from(handshakes).unwrap_or(u8::MAX), ..self }
+    }
+
+    /// One handshake more.
+    pub fn note_handshake_begun(&mut self) {
+        self.handshakes = self.handshakes.saturating_add(1);
+    }
+
+    /// One handshake less.
+    pub fn note_handshake_ended(&mut self) {
+        self.handshakes = self.handshakes.saturating_sub(1);
     }
 
     /// Whether nothing is on its way.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::closed::closed_enum;
 use super::{
-    Doubt, FailureKind, Lag, LatencySummary, Leg, LegTraffic, ManagementKind, NoiseKind, NotificationCounts,
-    RequestCounts, RequestKind, ServedCounts, Stage, States, Traffic,
+    Doubt, FailureKind, HandshakeCounts, Lag, LatencySummary, Leg, LegTraffic, ManagementKind, NoiseKind,
+    NotificationCounts, RequestCounts, RequestKind, ServedCounts, Stage, States, Traffic,
 };
 
 closed_enum! {
@@ -90,6 +90,8 @@ pub struct Snapshot {
     pub traffic: Traffic,
     /// The same by [`Leg::index`].
     pub legs: [LegTraffic; Leg::COUNT],
+    /// Handshakes.
+    pub handshakes: HandshakeCounts,
     /// Datagrams the kernel dropped for want of receive buffer.
     pub kernel_drops: u64,
     /// Why these figures may not be trusted, as far as is known.

@@ -166,6 +166,7 @@ impl Totals {
             noise: self.tally.counters.noise,
             traffic: self.tally.counters.traffic(),
             legs: self.tally.counters.legs,
+            handshakes: self.tally.counters.handshakes,
             kernel_drops: self.kernel_drops,
             doubts: Doubt::all(start, receipt, stages[Stage::Onboarding.index()], self.kernel_drops),
         }

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use super::{Inputs, managed};
+use super::{Inputs, handshakes, managed};
 use crate::metrics::{MeterState, NotificationFate, RequestFate, RequestKind, Snapshot, States};
 
 /// How many endpoints a balance lists at most; the rest are only counted.
@@ -113,6 +113,7 @@ pub(super) fn all(snapshot: &Snapshot, inputs: &Inputs<'_>) -> Vec<Balance> {
     let mut balances = vec![states(snapshot), census(snapshot, inputs.census)];
     balances.extend(RequestKind::ALL.map(|kind| requests(snapshot, kind, inputs.in_flight[kind.index()])));
     balances.push(notifications(snapshot, inputs.notifications_in_flight));
+    balances.extend(handshakes::balances(snapshot, inputs));
     balances.push(inputs.registrations.balance());
     balances.extend(managed::balances(snapshot, inputs));
     balances.extend(datagrams(snapshot, inputs));

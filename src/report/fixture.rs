@@ -54,6 +54,7 @@ pub fn inputs(totals: &Totals) -> Inputs<'_> {
         census: Some(census).filter(|_| totals.snapshot().meters > 0),
         in_flight: [0, 0, 0, 1, 0, 0, 0].map(|count| if totals.snapshot().meters > 0 { count } else { 0 }),
         notifications_in_flight: if totals.snapshot().meters > 0 { 1 } else { 0 },
+        handshakes_in_flight: 0,
         servers: vec![server("bootstrap"), server("ems")],
         sockets: SocketFigures::default(),
         registrations: registrations(),

@@ -26,6 +26,8 @@ pub struct Inputs<'a> {
     pub in_flight: [u64; RequestKind::COUNT],
     /// Confirmable notifications in flight at the end, counted likewise.
     pub notifications_in_flight: u64,
+    /// Handshakes under way at the end, counted likewise.
+    pub handshakes_in_flight: u64,
     /// The servers of the run, embedded or not.
     pub servers: Vec<ServerCounts>,
     /// What the meters' sockets counted.

@@ -12,6 +12,7 @@
 
 mod balances;
 mod cost;
+mod handshakes;
 mod hgrm;
 mod hlog;
 mod inputs;
@@ -35,14 +36,14 @@ pub use hlog::{HlogError, recompute};
 pub use inputs::{GeneratorHealth, Inputs, RunInfo, SocketFigures};
 pub use keyed::Keyed;
 pub use model::{
-    Arrivals, Fleet, Generator, Requests, Run, RunReport, SCHEMA_VERSION, StageFigures, Throughput,
-    TrafficFigures,
+    Arrivals, Fleet, Generator, Handshakes, Requests, Run, RunReport, SCHEMA_VERSION, StageFigures,
+    Throughput, TrafficFigures,
 };
 pub use out_dir::{OutDir, OutError, Results};
 pub use registrations::{ClientRegistrations, Registrations};
 pub use servers::{
     CampaignFigures, CoarseFigures, Desk, FirmwareFigures, Interviews, Managed, Manner, Observations,
-    QueueMode, Seen, Sends, ServerCounts, ServerRequests,
+    QueueMode, Seen, Sends, ServerCounts, ServerRequests, Sessions,
 };
 pub use verdict::{DoubtFigures, Goal, Verdict};
 

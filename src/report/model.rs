@@ -11,8 +11,8 @@ use super::{
     balances,
 };
 use crate::metrics::{
-    Lag, LatencySummary, ManagementKind, MeterState, NoiseKind, NotificationFate, RequestCounts, RequestFate,
-    RequestKind, Row, ServedCounts, Snapshot, Stage, Traffic,
+    HandshakeCounts, Lag, LatencySummary, ManagementKind, MeterState, NoiseKind, NotificationFate,
+    RequestCounts, RequestFate, RequestKind, Row, ServedCounts, Snapshot, Stage, Traffic,
 };
 
 /// The version of report.json. It grows when a key changes its meaning or goes.
@@ -41,6 +41,8 @@ pub struct RunReport {
     pub notifications: Notifications,
     /// Requests of servers to registered meters by [`ManagementKind::name`].
     pub management: Keyed<Served>,
+    /// Handshakes with servers, as the meters saw them.
+    pub handshakes: Handshakes,
     /// What a registration costs on average.
     pub registration_cost: RegistrationCost,
     /// Datagrams.
@@ -191,6 +193,29 @@ pub struct Notifications {
     pub dropped: u64,
 }
 
+/// Handshakes with servers. `begun` is the sum of the four after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Handshakes {
+    /// Begun.
+    pub begun: u64,
+    /// Of these: came to a good end.
+    pub completed: u64,
+    /// Of these: failed; why is among the failures.
+    pub failed: u64,
+    /// Of these: given up by the meter.
+    pub abandoned: u64,
+    /// Of these: under way when the run ended.
+    pub in_flight: u64,
+    /// Flights that the meters of those completed sent, those sent again not counted.
+    pub flights: u64,
+    /// Flights that the meters of those completed sent again.
+    pub retransmissions: u64,
+    /// Bytes of those completed, sent and received, as UDP or TCP payload.
+    pub bytes: u64,
+    /// Flights that meters sent again, those of handshakes that failed or are under way included.
+    pub flights_again: u64,
+}
+
 /// How the meters answered requests of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Served {
@@ -278,6 +303,7 @@ impl RunReport {
                 .into_iter()
                 .map(|kind| (kind.name(), snapshot.management[kind.index()].into()))
                 .collect(),
+            handshakes: Handshakes::new(snapshot.handshakes, inputs.handshakes_in_flight),
             registration_cost: RegistrationCost::new(&snapshot, &inputs),
             traffic: TrafficFigures::new(snapshot.traffic, snapshot.kernel_drops),
             generator: Generator::new(&snapshot, inputs.generator),
@@ -403,6 +429,32 @@ impl Notifications {
             reset_non_confirmable: of(NotificationFate::ResetNonConfirmable),
             stored: of(NotificationFate::Stored),
             dropped: of(NotificationFate::Dropped),
+        }
+    }
+}
+
+impl Handshakes {
+    fn new(counts: HandshakeCounts, in_flight: u64) -> Self {
+        let HandshakeCounts {
+            begun,
+            completed,
+            failed,
+            abandoned,
+            flights,
+            retransmissions,
+            bytes,
+            flights_again,
+        } = counts;
+        Handshakes {
+            begun,
+            completed,
+            failed,
+            abandoned,
+            in_flight,
+            flights,
+            retransmissions,
+            bytes,
+            flights_again,
         }
     }
 }

@@ -32,8 +32,47 @@ pub struct Seen {
     pub operations: BTreeMap<String, u64>,
     /// What its pace and its manners did to requests.
     pub desk: Desk,
+    /// Its sessions; none if it speaks plain CoAP over UDP.
+    pub sessions: Option<Sessions>,
     /// What it asked and told devices, and what they told it; an EMS only.
     pub management: Option<Managed>,
+}
+
+/// The sessions of a server: DTLS, TLS, or plain TCP, whose handshake is nothing but the connection.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Sessions {
+    /// Whether peers have to prove who they are.
+    pub secure: bool,
+    /// First hellos answered without keeping anything of the peer (DTLS).
+    pub hellos: u64,
+    /// Handshakes begun: for DTLS, by a peer whose address was verified.
+    pub begun: u64,
+    /// Of `begun`: came to a good end.
+    pub completed: u64,
+    /// Of `begun`: the peer's certificate was not accepted, by what is wrong with it.
+    pub certificates_refused: BTreeMap<String, u64>,
+    /// Of `begun`: named an identity nobody has.
+    pub unknown_identities: u64,
+    /// Of `begun`: the peer fell silent, as after a wrong key.
+    pub timed_out: u64,
+    /// Of `begun`: failed in any other way.
+    pub failed: u64,
+    /// Flights sent again.
+    pub retransmissions: u64,
+    /// Bytes of handshakes, received and sent.
+    pub handshake_bytes: u64,
+    /// Sessions ended by peers in good order.
+    pub closed: u64,
+    /// Sessions that broke.
+    pub broken: u64,
+    /// Sessions replaced by a new one from the same address.
+    pub replaced: u64,
+    /// Sessions that had to make room for others.
+    pub evicted: u64,
+    /// Datagrams or bytes that belong to no session, or were no records.
+    pub noise: u64,
+    /// The most sessions at a time; of several workers, the sum of theirs.
+    pub peak: u64,
 }
 
 /// What a server was told to do to requests, and what it did. Each of its figures is a server's own doing, so

@@ -38,6 +38,7 @@ pub fn summary(report: &RunReport, style: Style) -> String {
     managed::management(&mut page, report);
     failures(&mut page, report);
     managed::servers(&mut page, &report.servers);
+    handshakes(&mut page, report);
     traffic(&mut page, report);
     generator(&mut page, report);
     balances(&mut page, report);
@@ -148,6 +149,53 @@ fn failures(page: &mut Page, report: &RunReport) {
         if !samples.is_empty() {
             let few: Vec<_> = samples.iter().take(FEW).map(String::as_str).collect();
             page.paragraph("              e.g. ", "                   ", &few.join(", "));
+        }
+    }
+}
+
+fn handshakes(page: &mut Page, report: &RunReport) {
+    let handshakes = &report.handshakes;
+    if handshakes.begun == 0 {
+        return;
+    }
+    page.heading("Handshakes");
+    let ends = [
+        (handshakes.completed, "completed"),
+        (handshakes.failed, "failed"),
+        (handshakes.abandoned, "given up"),
+        (handshakes.in_flight, "under way"),
+    ];
+    let ends: Vec<_> = ends.into_iter().filter(|(number, _)| *number > 0).collect();
+    let ends: Vec<_> = ends.iter().map(|(number, what)| format!("{} {what}", count(*number))).collect();
+    page.row("meters", &format!("{} begun: {}", count(handshakes.begun), ends.join(", ")));
+    if handshakes.completed > 0 {
+        let mean = |sum: u64| figure(sum as f64 / handshakes.completed as f64);
+        let (flights, bytes) = (mean(handshakes.flights), mean(handshakes.bytes));
+        page.row("each", &format!("{flights} flights of the meter's, {bytes} bytes both ways, on average"));
+    }
+    let again = handshakes.flights_again;
+    if again > 0 {
+        page.row("again", &format!("{} flights sent again", count(again)));
+    }
+    for (name, server) in report.servers.entries() {
+        let Some(sessions) = server.seen.as_ref().and_then(|seen| seen.sessions.as_ref()) else { continue };
+        let certificates: Vec<_> = sessions.certificates_refused.iter().collect();
+        let refused = certificates.iter().map(|(why, number)| (**number, format!("certificates {why}")));
+        let rest = [
+            (sessions.completed, "completed"),
+            (sessions.unknown_identities, "unknown identities"),
+            (sessions.timed_out, "fell silent"),
+            (sessions.failed, "failed"),
+            (sessions.closed, "sessions closed by meters"),
+            (sessions.broken, "sessions broken"),
+            (sessions.replaced, "sessions replaced"),
+            (sessions.evicted, "sessions that made room"),
+        ];
+        let rest = rest.into_iter().map(|(number, what)| (number, what.to_owned()));
+        let all: Vec<_> = rest.chain(refused).filter(|(number, _)| *number > 0).collect();
+        let all: Vec<_> = all.iter().map(|(number, what)| format!("{} {what}", count(*number))).collect();
+        if !all.is_empty() {
+            page.row(name, &all.join(", "));
         }
     }
 }

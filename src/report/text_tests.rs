@@ -46,7 +46,7 @@ Generator
   memory       50.0 MiB
 
 Balances
-  all 19 close
+  all 21 close
   registrations: registrations of the EMS = 2.01s received by the meters + 1
     whose answer was lost
     urn:dev:os:meter-0000005

@@ -5,7 +5,8 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::dtls::{Sink, Table};
+use super::dtls::Table;
+use super::tls::Streams;
 use super::{Certificate, Closed, Handshake, Options, Secret};
 use crate::base::Instant;
 
@@ -135,8 +136,32 @@ pub struct ListenerCounters {
     pub noise: u64,
     /// Sessions there are.
     pub sessions: u64,
-    /// The most there were.
+    /// The most there were; of several listeners, the sum of theirs.
     pub peak: u64,
+}
+
+impl ListenerCounters {
+    /// Adds another listener's counts.
+    pub fn add(&mut self, other: &ListenerCounters) {
+        for (fault, others) in self.certificate_faults.iter_mut().zip(other.certificate_faults) {
+            *fault += others;
+        }
+        self.hellos += other.hellos;
+        self.begun += other.begun;
+        self.completed += other.completed;
+        self.unknown_identities += other.unknown_identities;
+        self.timed_out += other.timed_out;
+        self.failed += other.failed;
+        self.retransmissions += other.retransmissions;
+        self.handshake_bytes += other.handshake_bytes;
+        self.closed += other.closed;
+        self.broken += other.broken;
+        self.replaced += other.replaced;
+        self.evicted += other.evicted;
+        self.noise += other.noise;
+        self.sessions += other.sessions;
+        self.peak += other.peak;
+    }
 }
 
 /// The server's end, sans-IO: after each call, [`Listener::poll_output`] until it is empty, then arm one timer
@@ -151,10 +176,16 @@ pub struct Listener {
 enum Behind {
     /// Datagrams as they are: what is said is what is sent.
     Datagrams,
-    /// Streams as they are.
-    Streams,
+    /// Streams, as they are or TLS.
+    Streams(Box<Streams>),
     /// DTLS.
     Dtls(Box<Table>),
+}
+
+/// Where a table of sessions puts what comes of a call.
+pub(super) struct Sink<'a> {
+    pub(super) out: &'a mut VecDeque<ListenerOutput>,
+    pub(super) counters: &'a mut ListenerCounters,
 }
 
 impl Listener {
@@ -164,20 +195,19 @@ impl Listener {
         let behind = match (config.stream, &config.security) {
             (false, Some(security)) => Behind::Dtls(Box::new(Table::new(&config, security.clone(), now))),
             (false, None) => Behind::Datagrams,
-            (true, _) => Behind::Streams,
+            (true, _) => Behind::Streams(Box::new(Streams::new(&config))),
         };
         Listener { behind, out: VecDeque::new(), counters: ListenerCounters::default() }
     }
 
     /// A stream was accepted.
     pub fn handle_accepted(&mut self, peer: SocketAddr, local: IpAddr, now: Instant) {
-        let _ = now;
-        match &self.behind {
+        let Listener { behind, out, counters } = self;
+        match behind {
             // There are none.
             Behind::Datagrams | Behind::Dtls(_) => {}
-            Behind::Streams => {
-                let handshake = Handshake::default();
-                self.out.push_back(ListenerOutput::Connected { peer, local, identity: None, handshake });
+            Behind::Streams(streams) => {
+                streams.handle_accepted(peer, local, now, &mut Sink { out, counters })
             }
         }
     }
@@ -186,20 +216,22 @@ impl Listener {
     pub fn handle_input(&mut self, peer: SocketAddr, local: IpAddr, bytes: &[u8], now: Instant) {
         let Listener { behind, out, counters } = self;
         match behind {
-            Behind::Datagrams | Behind::Streams => {
+            Behind::Datagrams => {
                 out.push_back(ListenerOutput::Received { peer, local, bytes: bytes.to_vec() });
             }
+            Behind::Streams(streams) => streams.handle_input(peer, bytes, now, &mut Sink { out, counters }),
             Behind::Dtls(table) => table.handle_input(peer, local, bytes, now, &mut Sink { out, counters }),
         }
     }
 
     /// A stream has ended: `broken` if it was torn down.
     pub fn handle_end(&mut self, peer: SocketAddr, broken: bool, now: Instant) {
-        let _ = (broken, now);
-        match &self.behind {
+        let _ = now;
+        let Listener { behind, out, counters } = self;
+        match behind {
             // Datagrams have no end.
             Behind::Datagrams | Behind::Dtls(_) => {}
-            Behind::Streams => self.out.push_back(ListenerOutput::Closed { peer, how: Closed::Orderly }),
+            Behind::Streams(streams) => streams.handle_end(peer, broken, &mut Sink { out, counters }),
         }
     }
 
@@ -207,7 +239,8 @@ impl Listener {
     pub fn handle_timeout(&mut self, now: Instant) {
         let Listener { behind, out, counters } = self;
         match behind {
-            Behind::Datagrams | Behind::Streams => {}
+            Behind::Datagrams => {}
+            Behind::Streams(streams) => streams.handle_timeout(now, &mut Sink { out, counters }),
             Behind::Dtls(table) => table.handle_timeout(now, &mut Sink { out, counters }),
         }
     }
@@ -216,19 +249,18 @@ impl Listener {
     pub fn send(&mut self, to: SocketAddr, from: IpAddr, bytes: Vec<u8>, now: Instant) {
         let Listener { behind, out, counters } = self;
         match behind {
-            Behind::Datagrams | Behind::Streams => {
-                out.push_back(ListenerOutput::Transmit { to, from, bytes })
-            }
+            Behind::Datagrams => out.push_back(ListenerOutput::Transmit { to, from, bytes }),
+            Behind::Streams(streams) => streams.send(to, bytes, now, &mut Sink { out, counters }),
             Behind::Dtls(table) => table.send(to, from, &bytes, now, &mut Sink { out, counters }),
         }
     }
 
     /// Ends a peer's session in good order. No `Closed` follows.
     pub fn close(&mut self, peer: SocketAddr, now: Instant) {
-        let _ = now;
         let Listener { behind, out, counters } = self;
         match behind {
-            Behind::Datagrams | Behind::Streams => {}
+            Behind::Datagrams => {}
+            Behind::Streams(streams) => streams.close(peer, now, &mut Sink { out, counters }),
             Behind::Dtls(table) => table.close(peer, &mut Sink { out, counters }),
         }
     }
@@ -241,7 +273,8 @@ impl Listener {
     /// When to call `handle_timeout`.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.behind {
-            Behind::Datagrams | Behind::Streams => None,
+            Behind::Datagrams => None,
+            Behind::Streams(streams) => streams.poll_timeout(),
             Behind::Dtls(table) => table.poll_timeout(),
         }
     }

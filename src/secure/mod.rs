@@ -12,6 +12,7 @@ mod dtls;
 mod failure;
 mod listener;
 mod session;
+mod tls;
 pub mod verify;
 
 pub use credentials::{Certificate, ClientSecurity, Psk, Secret, Trust, Usage};

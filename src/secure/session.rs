@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{ClientSecurity, Closed, dtls};
+use super::{ClientSecurity, Closed, dtls, tls};
 use crate::base::Instant;
 
 /// Which versions of DTLS and TLS are offered.
@@ -62,6 +62,8 @@ enum Engine {
     Plain(VecDeque<Output>),
     /// DTLS. In a box, as both it and what it replaces are kept by a million meters.
     Dtls(Box<dtls::Client>),
+    /// TLS; in a box likewise.
+    Tls(Box<tls::Client>),
 }
 
 impl Session {
@@ -76,8 +78,11 @@ impl Session {
 
     /// A session over a connected stream. It begins at once; a plain one is connected at once.
     pub fn stream(security: &ClientSecurity, options: &Arc<Options>, now: Instant) -> Self {
-        let _ = (security, options, now);
-        Session { engine: Engine::plain() }
+        let engine = match security {
+            ClientSecurity::None => Engine::plain(),
+            _ => Engine::Tls(Box::new(tls::Client::new(security, options, now))),
+        };
+        Session { engine }
     }
 
     /// Bytes came in: a datagram, or the next of the stream.
@@ -85,6 +90,7 @@ impl Session {
         match &mut self.engine {
             Engine::Plain(out) => out.push_back(Output::Received(bytes.to_vec())),
             Engine::Dtls(client) => client.handle_input(bytes, now),
+            Engine::Tls(client) => client.handle_input(bytes),
         }
     }
 
@@ -94,6 +100,7 @@ impl Session {
         match &mut self.engine {
             Engine::Plain(out) => out.push_back(Output::Closed(Closed::Orderly)),
             Engine::Dtls(_) => {}
+            Engine::Tls(client) => client.handle_end(),
         }
     }
 
@@ -102,6 +109,7 @@ impl Session {
         match &mut self.engine {
             Engine::Plain(_) => {}
             Engine::Dtls(client) => client.handle_timeout(now),
+            Engine::Tls(client) => client.handle_timeout(now),
         }
     }
 
@@ -112,6 +120,7 @@ impl Session {
         match &mut self.engine {
             Engine::Plain(out) => out.push_back(Output::Transmit(bytes)),
             Engine::Dtls(client) => client.send(&bytes, now),
+            Engine::Tls(client) => client.send(&bytes),
         }
     }
 
@@ -121,6 +130,7 @@ impl Session {
         match &mut self.engine {
             Engine::Plain(_) => {}
             Engine::Dtls(client) => client.close(),
+            Engine::Tls(client) => client.close(),
         }
     }
 
@@ -129,6 +139,7 @@ impl Session {
         match &mut self.engine {
             Engine::Plain(out) => out.pop_front(),
             Engine::Dtls(client) => client.poll_output(),
+            Engine::Tls(client) => client.poll_output(),
         }
     }
 
@@ -137,6 +148,7 @@ impl Session {
         match &self.engine {
             Engine::Plain(_) => None,
             Engine::Dtls(client) => client.poll_timeout(),
+            Engine::Tls(client) => client.poll_timeout(),
         }
     }
 }

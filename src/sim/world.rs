@@ -322,7 +322,10 @@ impl World {
         while let Some(output) = self.meters[number as usize].meter.poll_output(now) {
             match output {
                 Output::Transmit { to, bytes } => self.transmit(number, to, bytes),
-                Output::Connect { .. } | Output::Write { .. } | Output::Disconnect { .. } => {}
+                Output::Connect { .. }
+                | Output::Write { .. }
+                | Output::Disconnect { .. }
+                | Output::Plain { .. } => {}
                 // There are no names in this world.
                 Output::Resolve { link, .. } => {
                     let meter = &mut self.meters[number as usize].meter;

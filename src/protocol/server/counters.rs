@@ -3,7 +3,8 @@
 use super::DeskCounters;
 use crate::protocol::coap::Stat;
 
-/// Datagrams at one server.
+/// Datagrams at one server; of streams, the pieces that came in and the messages that went out. What security adds
+/// is not in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Datagrams that came in, whatever they were.
@@ -22,6 +23,11 @@ pub struct Traffic {
     pub noise: u64,
     /// Peers forgotten before their time because the table was full.
     pub evicted_peers: u64,
+    /// Streams closed because their peers said that they leave (RFC 8323 §5.5, §5.6).
+    pub left: u64,
+    /// Streams closed because of what their peers said: it broke the framing, or was a signal that cannot be
+    /// borne.
+    pub broken: u64,
 }
 
 impl Traffic {
@@ -43,6 +49,8 @@ impl Traffic {
         self.duplicates += other.duplicates;
         self.noise += other.noise;
         self.evicted_peers += other.evicted_peers;
+        self.left += other.left;
+        self.broken += other.broken;
     }
 }
 
@@ -54,6 +62,8 @@ pub struct BootstrapCounters {
     pub requests: u64,
     /// Bootstrap-Requests answered with an error.
     pub refused: u64,
+    /// Of `refused` and `packs_refused`: under a name that the device has not proven to have.
+    pub identity_mismatch: u64,
     /// Bootstraps begun without having been asked for.
     pub initiated: u64,
     /// Bootstrap-Packs handed out.
@@ -75,6 +85,8 @@ pub struct BootstrapCounters {
     pub finished: u64,
     /// Sequences given up: a command unanswered, Finish refused, or the device forgotten for want of room.
     pub failed: u64,
+    /// Of `failed`: the device's session or stream was over before.
+    pub lost: u64,
     /// Of `failed`: the server's own patience ran out.
     pub timed_out: u64,
     /// Of `failed`: what was to be written cannot be said in the format of writes.
@@ -84,7 +96,7 @@ pub struct BootstrapCounters {
     /// Sequences that came to the end of their plan without a Finish.
     pub unfinished: u64,
     /// Devices bootstrapped that the server will not begin with of its own accord: there are more than it
-    /// remembers.
+    /// remembers, or when it came to them they had no session or stream any more.
     pub left_alone: u64,
     /// What its pace and its manners did to requests.
     pub desk: DeskCounters,
@@ -95,6 +107,7 @@ impl BootstrapCounters {
     pub fn add(&mut self, other: &BootstrapCounters) {
         self.requests += other.requests;
         self.refused += other.refused;
+        self.identity_mismatch += other.identity_mismatch;
         self.initiated += other.initiated;
         self.packs += other.packs;
         self.packs_refused += other.packs_refused;
@@ -107,6 +120,7 @@ impl BootstrapCounters {
         self.command_errors += other.command_errors;
         self.finished += other.finished;
         self.failed += other.failed;
+        self.lost += other.lost;
         self.restarted += other.restarted;
         self.unfinished += other.unfinished;
         self.left_alone += other.left_alone;

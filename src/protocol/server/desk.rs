@@ -12,11 +12,10 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::peers::{Leave, Peers, Slot};
-use super::service::{Manners, Pace, Service};
+use super::service::{Manners, Pace, Service, Share};
 use crate::base::{Instant, Rng, Seed};
 use crate::protocol::coap::{Code, Message, Received};
 
@@ -39,8 +38,8 @@ enum Admission {
 pub(super) struct Job {
     /// Whose it is.
     pub slot: Slot,
-    /// The peer that had the slot when it came: by then it may be another's.
-    pub peer: SocketAddr,
+    /// The number of the peer that had the slot when it came: by then it may be another's.
+    pub peer: u32,
     pub received: Received,
     /// How its answer is to leave.
     pub leave: Leave,
@@ -113,7 +112,12 @@ struct Busy {
 }
 
 impl Desk {
-    pub(super) fn new(service: Service, seed: Seed) -> Self {
+    /// The desk of a server that serves like this; its peers have `sessions` or not.
+    pub(super) fn new(mut service: Service, sessions: bool, seed: Seed) -> Self {
+        if sessions {
+            // What comes from another port belongs to no session.
+            service.manners.other_port = Share::default();
+        }
         let open = service.pace.is_none() && service.manners.is_good();
         Desk {
             pace: service.pace,
@@ -138,9 +142,9 @@ impl Desk {
     ) -> Option<Job> {
         let peer = peers.get(slot)?;
         if self.open {
-            return Some(Job { slot, peer: peer.address, received, leave: Leave::default() });
+            return Some(Job { slot, peer: peer.number, received, leave: Leave::default() });
         }
-        match self.admit(slot, peer.address, received, now) {
+        match self.admit(slot, peer.number, received, now) {
             Admission::Serve(job) => return Some(job),
             Admission::Refuse(received, answer) => peer.exchange.respond(received, answer, now),
             Admission::Ignore(received) => peer.exchange.ignore(received),
@@ -150,7 +154,7 @@ impl Desk {
         None
     }
 
-    fn admit(&mut self, slot: Slot, peer: SocketAddr, received: Received, now: Instant) -> Admission {
+    fn admit(&mut self, slot: Slot, peer: u32, received: Received, now: Instant) -> Admission {
         if self.manners.drop.hits(&mut self.rng) {
             self.counters.dropped += 1;
             return Admission::Ignore(received);
@@ -176,7 +180,7 @@ impl Desk {
     pub(super) fn poll_due<T: Default>(&mut self, peers: &mut Peers<T>, now: Instant) -> Option<Job> {
         loop {
             let job = self.next_due(now)?;
-            if peers.get(job.slot).is_some_and(|peer| peer.address == job.peer) {
+            if peers.get(job.slot).is_some_and(|peer| peer.number == job.peer) {
                 return Some(job);
             }
             self.counters.orphaned += 1;

@@ -11,11 +11,13 @@ mod desk;
 #[cfg(test)]
 mod desk_tests;
 mod ems;
+mod identity;
 mod latency;
 mod pattern;
 mod peers;
 mod service;
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,8 +40,8 @@ pub use latency::Latencies;
 pub use pattern::EndpointPattern;
 pub use service::{Manners, Pace, ParseServiceTimeError, Service, ServiceTime, Share};
 
-/// A datagram to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A datagram, or the next bytes of a stream, to be sent. Its `Debug` tells their number: they may hold keys.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Transmit {
     /// The peer it goes to.
     pub to: SocketAddr,
@@ -49,6 +51,13 @@ pub struct Transmit {
     pub other_port: bool,
     /// One whole CoAP message.
     pub bytes: Vec<u8>,
+}
+
+impl fmt::Debug for Transmit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Transmit { to, from, other_port, bytes } = self;
+        write!(f, "Transmit({} B from {from} to {to}, other port {other_port})", bytes.len())
+    }
 }
 
 /// What both servers are to those who give them a network and a clock.
@@ -61,7 +70,7 @@ pub trait Server {
     fn handle_connected(&mut self, peer: SocketAddr, to: IpAddr, identity: Option<Arc<str>>, now: Instant) {
         let _ = (peer, to, identity, now);
     }
-    /// A peer's session or stream is over.
+    /// A peer's session or stream is over. Of one that never came up there is nothing to be over.
     fn handle_disconnected(&mut self, peer: SocketAddr, now: Instant) {
         let _ = (peer, now);
     }
@@ -69,8 +78,9 @@ pub trait Server {
     fn poll_disconnect(&mut self) -> Option<SocketAddr> {
         None
     }
-    /// A datagram came in from a peer, sent to this address of the server's.
-    fn handle_input(&mut self, from: SocketAddr, to: IpAddr, datagram: &[u8], now: Instant);
+    /// A datagram came in from a peer, sent to this address of the server's; of a stream, the next bytes, in
+    /// whatever pieces.
+    fn handle_input(&mut self, from: SocketAddr, to: IpAddr, bytes: &[u8], now: Instant);
     /// Time has passed: does whatever is due.
     fn handle_timeout(&mut self, now: Instant);
     /// The next datagram to be sent.

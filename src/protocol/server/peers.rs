@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::{Traffic, Transmit};
 use crate::base::{Instant, Seed, Wheel};
-use crate::protocol::coap::{self, Exchange, Message, Params, Type};
+use crate::protocol::coap::{self, Exchange, Message, Params, Transport, Type};
 
 /// A peer's place in the table. It is used again after the peer is gone.
 pub(super) type Slot = u32;
@@ -18,11 +18,36 @@ pub(super) struct Peer<T> {
     /// Which of the server's addresses the peer speaks to.
     pub local: IpAddr,
     pub exchange: Exchange,
+    /// Who it has proven to be, as long as its session is up.
+    pub identity: Option<Arc<str>>,
+    /// Tells it from whoever had its place, or its address, before.
+    pub number: u32,
+    pub link: Link,
     /// Whether it stays though nothing is heard of it: notifications may come, or requests wait for it.
     pub kept: bool,
     /// When the server itself wants to look at it again; [`Instant::FAR`] for never.
     pub deadline: Instant,
     pub app: T,
+}
+
+/// Whether a peer can be spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Link {
+    /// It can: plain datagrams need nothing.
+    Open,
+    /// Its session or stream is over, or it never had one: it has to come back by itself.
+    Down,
+    /// Its session has just come up. It may have been started again, and remember nothing.
+    Fresh,
+    /// Its session is up, and it is the device that was spoken to before.
+    Up,
+}
+
+impl Link {
+    /// Whether requests may go to the peer.
+    pub fn is_trusted(self) -> bool {
+        matches!(self, Link::Open | Link::Up)
+    }
 }
 
 /// How an answer leaves.
@@ -35,6 +60,10 @@ pub(super) struct Leave {
 /// A table of peers, with one timer each.
 pub(super) struct Peers<T> {
     params: Arc<Params>,
+    transport: Transport,
+    /// Whether peers have sessions or streams: they are there from [`Peers::connect`] on, until it is
+    /// [over](Peers::cut).
+    sessions: bool,
     seed: Seed,
     /// Peers ever seen: numbers their generators.
     seen: u64,
@@ -51,13 +80,24 @@ pub(super) struct Peers<T> {
     evicted: Option<T>,
     /// How answers to the peer at hand leave.
     leave: Leave,
+    /// Whose sessions or streams are to be closed.
+    disconnects: VecDeque<SocketAddr>,
     pub traffic: Traffic,
 }
 
 impl<T: Default> Peers<T> {
-    pub(super) fn new(params: Arc<Params>, capacity: usize, seed: Seed) -> Self {
+    /// A table of so many peers, who speak over this transport; `proven` says that they have sessions in which
+    /// they prove who they are.
+    pub(super) fn new(
+        params: Arc<Params>,
+        (transport, proven): (Transport, bool),
+        capacity: usize,
+        seed: Seed,
+    ) -> Self {
         Peers {
             params,
+            transport,
+            sessions: proven || transport == Transport::Stream,
             seed,
             seen: 0,
             capacity: capacity.max(1),
@@ -70,6 +110,7 @@ impl<T: Default> Peers<T> {
             clock_hand: 0,
             evicted: None,
             leave: Leave::default(),
+            disconnects: VecDeque::new(),
             traffic: Traffic::default(),
         }
     }
@@ -78,9 +119,14 @@ impl<T: Default> Peers<T> {
         self.slots.get_mut(slot as usize)?.as_deref_mut()
     }
 
-    /// Gives a datagram to its peer's message layer. A peer is made only for a request: noise leaves
-    /// nothing behind. The state of a peer that had to make room is there to be
-    /// [taken](Self::take_evicted).
+    /// Whether peers have sessions or streams.
+    pub(super) fn have_sessions(&self) -> bool {
+        self.sessions
+    }
+
+    /// Gives a datagram, or the next bytes of a stream, to its peer's message layer. Where there are no sessions,
+    /// a peer is made for a request only: noise leaves nothing behind. The state of a peer that had to make room
+    /// is there to be [taken](Self::take_evicted).
     pub(super) fn handle_input(
         &mut self,
         from: SocketAddr,
@@ -92,16 +138,74 @@ impl<T: Default> Peers<T> {
         self.traffic.received_bytes += datagram.len() as u64;
         let slot = match self.by_address.get(&from) {
             Some(&slot) => slot,
-            None if is_request(datagram, self.params.max_message()) => self.insert(from, to),
+            None if !self.sessions && is_request(datagram, self.params.max_message()) => {
+                self.insert(from, to)
+            }
             None => {
                 self.traffic.noise += 1;
                 return None;
             }
         };
-        let peer = self.get(slot)?;
+        let peer = self.slots.get_mut(slot as usize)?.as_deref_mut()?;
+        if peer.link == Link::Down {
+            self.traffic.noise += 1;
+            return None;
+        }
         peer.local = to;
         peer.exchange.handle_input(datagram, now);
         Some(slot)
+    }
+
+    /// A peer's session or stream has come up. It begins with a message layer of its own: a device that was
+    /// started again draws new message ids and tokens. What the server knows of the peer stays.
+    pub(super) fn connect(
+        &mut self,
+        address: SocketAddr,
+        local: IpAddr,
+        identity: Option<Arc<str>>,
+        now: Instant,
+    ) -> Slot {
+        let slot = match self.find(address) {
+            Some(slot) => {
+                self.cut(slot);
+                slot
+            }
+            None => self.insert(address, local),
+        };
+        if let Some(peer) = self.get(slot) {
+            peer.local = local;
+            peer.identity = identity;
+            peer.link = Link::Fresh;
+            peer.exchange.connected(now);
+        }
+        slot
+    }
+
+    /// A peer's session or stream is over, and with it all that was said on it. To be
+    /// [settled](Self::settle): it stays only if it is kept.
+    pub(super) fn cut(&mut self, slot: Slot) {
+        let (exchange, number) = self.fresh();
+        if let Some(peer) = self.get(slot) {
+            peer.exchange = exchange;
+            peer.number = number;
+            peer.identity = None;
+            peer.link = Link::Down;
+        }
+    }
+
+    /// A peer wants to leave, or has to be left: its stream is to be closed.
+    pub(super) fn part_with(&mut self, slot: Slot, why: coap::Leave) {
+        let Some(peer) = self.slots.get(slot as usize).and_then(Option::as_deref) else { return };
+        self.disconnects.push_back(peer.address);
+        match why {
+            coap::Leave::Released { .. } | coap::Leave::Aborted => self.traffic.left += 1,
+            coap::Leave::Broken => self.traffic.broken += 1,
+        }
+    }
+
+    /// The next peer whose session or stream is to be closed.
+    pub(super) fn poll_disconnect(&mut self) -> Option<SocketAddr> {
+        self.disconnects.pop_front()
     }
 
     /// The peer at this address.
@@ -149,7 +253,11 @@ impl<T: Default> Peers<T> {
             match peer.exchange.poll_output()? {
                 coap::Output::Send(bytes) => {
                     let Leave { twice, other_port } =
-                        if is_answer(&bytes) { self.leave } else { Leave::default() };
+                        if self.leave != Leave::default() && is_answer(&bytes, self.transport) {
+                            self.leave
+                        } else {
+                            Leave::default()
+                        };
                     let length = bytes.len() as u64;
                     let transmit = Transmit { to: peer.address, from: peer.local, other_port, bytes };
                     if twice {
@@ -175,13 +283,18 @@ impl<T: Default> Peers<T> {
     }
 
     /// Arms the peer's timer: its message layer's, or the one that forgets it when nothing has been
-    /// heard for EXCHANGE_LIFETIME (no duplicate can come after that, RFC 7252 §4.8.2). What the server
-    /// knew of it, if that has come.
+    /// heard for EXCHANGE_LIFETIME (no duplicate can come after that, RFC 7252 §4.8.2). One that had a session is
+    /// forgotten with it. What the server knew of it, if that has come.
     pub(super) fn settle(&mut self, slot: Slot, now: Instant) -> Option<T> {
         self.leave = Leave::default();
         let lifetime = self.params.exchange_lifetime();
         let peer = self.get(slot)?;
-        let forget = peer.exchange.last_activity() + lifetime;
+        let forget = match peer.link {
+            Link::Open => peer.exchange.last_activity() + lifetime,
+            Link::Down => Instant::ZERO,
+            // It is there until its session is over.
+            Link::Fresh | Link::Up => Instant::FAR,
+        };
         let idle = peer.exchange.is_idle();
         let deadline = peer.exchange.poll_timeout().map_or(peer.deadline, |(at, _)| at.min(peer.deadline));
         let kept = peer.kept;
@@ -209,10 +322,18 @@ impl<T: Default> Peers<T> {
         if self.by_address.len() >= self.capacity {
             self.evict();
         }
-        let rng = self.seed.child("peer", self.seen).rng();
-        self.seen += 1;
-        let exchange = Exchange::new(self.params.clone(), rng);
-        let peer = Peer { address, local, exchange, kept: false, deadline: Instant::FAR, app: T::default() };
+        let (exchange, number) = self.fresh();
+        let peer = Peer {
+            address,
+            local,
+            exchange,
+            identity: None,
+            number,
+            link: if self.sessions { Link::Down } else { Link::Open },
+            kept: false,
+            deadline: Instant::FAR,
+            app: T::default(),
+        };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             // A table of more than 2^32 peers does not fit the memory of any machine.
@@ -221,6 +342,15 @@ impl<T: Default> Peers<T> {
         self.slots[slot as usize] = Some(Box::new(peer));
         self.by_address.insert(address, slot);
         slot
+    }
+
+    /// A message layer nothing was said on, and its number.
+    fn fresh(&mut self) -> (Exchange, u32) {
+        let rng = self.seed.child("peer", self.seen).rng();
+        // Two of the same number, 2^32 apart, are not at the desk at the same time.
+        let number = self.seen as u32;
+        self.seen += 1;
+        (Exchange::over(self.transport, self.params.clone(), rng), number)
     }
 
     /// Makes room: the next peer round the table that has nothing under way and need not be kept, or one
@@ -242,11 +372,16 @@ impl<T: Default> Peers<T> {
         let fallback = || self.by_address.values().next().copied();
         if let Some(slot) = victim.map(|(_, slot)| slot).or_else(fallback) {
             self.traffic.evicted_peers += 1;
+            let peer = self.slots.get(slot as usize).and_then(Option::as_deref);
+            if let Some(peer) = peer.filter(|peer| matches!(peer.link, Link::Fresh | Link::Up)) {
+                self.disconnects.push_back(peer.address);
+            }
             self.evicted = self.remove(slot);
         }
     }
 
-    fn remove(&mut self, slot: Slot) -> Option<T> {
+    /// Forgets a peer; what the server knew of it.
+    pub(super) fn remove(&mut self, slot: Slot) -> Option<T> {
         self.wheel.disarm(slot);
         let peer = self.slots.get_mut(slot as usize).and_then(Option::take)?;
         self.by_address.remove(&peer.address);
@@ -262,9 +397,17 @@ fn is_request(datagram: &[u8], limit: usize) -> bool {
     })
 }
 
-/// Whether a datagram of ours answers something: its code is of class 2 or above (RFC 7252 §3).
-fn is_answer(datagram: &[u8]) -> bool {
-    datagram.get(1).is_some_and(|code| code >> 5 >= 2)
+/// Whether a message of ours answers something: its code is of class 2 to 5 (RFC 7252 §3); those of class 7 are
+/// signals (RFC 8323 §5).
+fn is_answer(message: &[u8], transport: Transport) -> bool {
+    let at = match (transport, message.first().map(|first| first >> 4)) {
+        // RFC 8323 §3.2: behind the extended length, of which there are 1, 2 or 4 bytes.
+        (Transport::Stream, Some(13)) => 2,
+        (Transport::Stream, Some(14)) => 3,
+        (Transport::Stream, Some(15)) => 5,
+        (Transport::Datagram | Transport::Stream, _) => 1,
+    };
+    message.get(at).is_some_and(|code| (2..=5).contains(&(code >> 5)))
 }
 
 #[cfg(test)]
@@ -274,7 +417,7 @@ mod tests {
     use super::*;
 
     fn given(datagram: &[u8]) -> Peers<()> {
-        let mut peers = Peers::new(Arc::new(Params::default()), 10, Seed(1));
+        let mut peers = Peers::new(Arc::new(Params::default()), (Transport::Datagram, false), 10, Seed(1));
         let from = SocketAddr::from(([127, 0, 0, 1], 5683));
         peers.handle_input(from, from.ip(), datagram, Instant::ZERO);
         peers

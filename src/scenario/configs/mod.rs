@@ -14,6 +14,7 @@ use crate::fleet::{FleetConfig, Load};
 use crate::meter::{self, MeterDevice, ObjectSet};
 use crate::protocol::client::{self, Backoff, BootstrapPolicy, Device, encode_card};
 use crate::protocol::lwm2m::{Entry, Path, ServerUri, Value};
+use crate::secure::Options;
 use crate::transport::{Gate, LocalAddresses};
 
 /// Where the servers of a run are.
@@ -131,11 +132,13 @@ impl Scenario {
         let seed: Seed = self.run.seed;
         let mut targets = targets;
         targets.extend(self.fitted.addresses(self.fleet.meters));
-        let epoch = i64::try_from(clock.origin_unix().as_secs()).unwrap_or(i64::MAX);
+        let sessions = Options { epoch: clock.origin_unix().as_secs(), ..Options::default() };
+        let epoch = i64::try_from(sessions.epoch).unwrap_or(i64::MAX);
         let device = MeterDevice { epoch, ..MeterDevice::default() };
         FleetConfig {
             plan: self.plan(),
             client: Arc::new(self.client_with(places.into(), device)),
+            sessions: Arc::new(sessions),
             seed,
             clock,
             gate: self.gate(),

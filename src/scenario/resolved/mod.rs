@@ -232,6 +232,8 @@ impl Scenario {
             addressing: self.addressing(),
             embedded_servers: embedded as u32,
             server_workers: servers.embedded.workers,
+            streams: 0,
+            embedded_streams: 0,
         })
     }
 

@@ -20,7 +20,7 @@ mod unverified;
 mod wire;
 
 pub(super) use client::Client;
-pub(super) use table::{Sink, Table};
+pub(super) use table::Table;
 
 #[cfg(test)]
 mod tests;

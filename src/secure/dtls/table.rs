@@ -1,12 +1,13 @@
 //! The server's end of all DTLS sessions at one of its addresses.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use rustc_hash::FxHashMap;
 
+use super::super::listener::Sink;
 use super::super::{
     CertificateFault, Closed, Failure, Handshake, Identity, ListenerConfig, ListenerCounters, ListenerOutput,
     ServerSecurity, verify,
@@ -59,12 +60,6 @@ struct Peer {
     is_unknown: bool,
     place: u64,
     armed: Option<Instant>,
-}
-
-/// Where a table puts what comes of a call.
-pub(in crate::secure) struct Sink<'a> {
-    pub(in crate::secure) out: &'a mut VecDeque<ListenerOutput>,
-    pub(in crate::secure) counters: &'a mut ListenerCounters,
 }
 
 impl Table {

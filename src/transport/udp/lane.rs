@@ -12,11 +12,11 @@ use super::family::Family;
 use super::meters::Datagram;
 use super::open::{OpenError, Options, UdpSocket};
 use super::outbox::{Outbox, Run};
-use super::poller::{Poller, Token};
 use super::sources::Sources;
 use super::tally::{SendError, SendFailure, Tally};
 use crate::base::Clock;
 use crate::transport::gate::Gate;
+use crate::transport::poller::{Poller, Wanted};
 
 /// Sockets of one kind, whatever their family.
 pub(super) trait Lane: std::fmt::Debug {
@@ -103,6 +103,25 @@ struct Route<F: Family> {
     source: F::Ip,
 }
 
+/// Which socket the poller tells of: its lane, and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Token {
+    pub(super) lane: u32,
+    pub(super) socket: u32,
+}
+
+impl From<Token> for u64 {
+    fn from(token: Token) -> u64 {
+        u64::from(token.lane) << 32 | u64::from(token.socket)
+    }
+}
+
+impl From<u64> for Token {
+    fn from(number: u64) -> Token {
+        Token { lane: (number >> 32) as u32, socket: number as u32 }
+    }
+}
+
 /// What a lane needs of its owner.
 pub(super) struct Context<'a> {
     pub(super) clock: Clock,
@@ -158,7 +177,7 @@ impl<F: Family> FamilyLane<F> {
             let socket = UdpSocket::open(address, self.options)?;
             if let Some(poller) = context.poller {
                 poller
-                    .add(&socket.fd, self.token(index))
+                    .add(&socket.fd, self.token(index).into(), Wanted::READ)
                     .map_err(|source| OpenError::Other { address, source })?;
             }
             self.options.open += 1;
@@ -363,7 +382,8 @@ impl LaneSocket {
             && self.wants_write != wanted
         {
             // Fails only for want of kernel memory; then the next flush, whenever it comes, tries again.
-            self.wants_write = poller.set_writable(&self.socket.fd, token, wanted).is_ok() && wanted;
+            let news = Wanted { read: true, write: wanted };
+            self.wants_write = poller.set(&self.socket.fd, token.into(), news).is_ok() && wanted;
         }
     }
 }

@@ -13,22 +13,20 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
-
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::time::Timespec;
 
 use super::batch::BATCH;
 use super::family::{Family, V4, V6};
-use super::lane::{Context, FamilyLane, Lane};
+use super::lane::{Context, FamilyLane, Lane, Token};
 use super::open::{OpenError, Options, ReceiveBuffer};
-use super::poller::{Poller, Token};
 use super::sources::{Numbering, Sources};
 use super::tally::{SendError, SendFailure, Tally, UdpCounters};
 use crate::base::{Clock, Instant};
 use crate::transport::gate::Gate;
 use crate::transport::kernel;
+use crate::transport::poller::Poller;
+use crate::transport::wait::wait_for;
 
 /// 127.0.0.0/16 is left to servers and to other programs.
 const LOOPBACK_FIRST: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 0);
@@ -68,9 +66,10 @@ impl MeterSocketsConfig {
         }
     }
 
-    /// How many descriptors a shard of `slots` meters needs when each sends to all of `targets`. Compare
-    /// it with [`crate::transport::resources::descriptor_limit`] before a run.
-    pub fn required_descriptors(&self, targets: &[SocketAddr], slots: u32) -> u64 {
+    /// How many descriptors a shard of `slots` meters needs when each sends datagrams to all of `targets`
+    /// and has a stream to each of `streams` other servers. Compare it with
+    /// [`crate::transport::resources::descriptor_limit`] before a run.
+    pub fn required_descriptors(&self, targets: &[SocketAddr], streams: u32, slots: u32) -> u64 {
         let mut ways: Vec<Way> = targets.iter().map(|target| Way::to(*target)).collect();
         ways.sort_unstable();
         ways.dedup();
@@ -82,7 +81,38 @@ impl MeterSocketsConfig {
         };
         // The poller, and its duplicate.
         let poller = if ways.iter().any(|way| *way != Way::Loopback4) { 2 } else { 0 };
-        ways.iter().map(sockets).sum::<u64>() + poller
+        let stream_poller = if streams > 0 { 2 } else { 0 };
+        let streams = u64::from(streams) * u64::from(slots) + stream_poller;
+        ways.iter().map(sockets).sum::<u64>() + poller + streams
+    }
+
+    /// The address that a stream of `slot` to `destination` leaves from, at a port of the kernel's choice;
+    /// `None` is an address of its choice, too.
+    pub(in crate::transport) fn stream_source(
+        &self,
+        slot: u32,
+        destination: SocketAddr,
+    ) -> Result<Option<IpAddr>, OpenError> {
+        fn one_of<F: Family>(sources: &Sources<F>, slot: u32) -> Option<IpAddr> {
+            match sources {
+                // Two streams may share a port as long as they lead to different places, so that the
+                // configured ports are no bound here.
+                Sources::List { addresses, .. } => Some(addresses[slot as usize % addresses.len()].into()),
+                Sources::Own(_) | Sources::Block { .. } => None,
+            }
+        }
+        match Way::to(destination) {
+            way @ Way::Loopback4 => {
+                let sources = self.sources4(way);
+                let (_, ip) =
+                    sources.of(slot).ok_or(OpenError::OutOfAddresses { capacity: sources.capacity() })?;
+                Ok(Some(ip.into()))
+            }
+            // All meters have this one address, and a port each.
+            Way::Loopback6 => Ok(None),
+            way @ Way::Network4 => Ok(one_of(&self.sources4(way), slot)),
+            way @ Way::Network6 => Ok(one_of(&self.sources6(way), slot)),
+        }
     }
 
     fn lane(&self, way: Way) -> Box<dyn Lane> {
@@ -202,7 +232,7 @@ pub struct MeterSockets {
     poller: Option<Poller>,
     tally: Tally<SendFailure>,
     /// Sockets with news, used again by each turn.
-    ready: Vec<Token>,
+    ready: Vec<u64>,
 }
 
 impl MeterSockets {
@@ -258,7 +288,8 @@ impl MeterSockets {
         if let Some(poller) = &mut self.poller {
             poller.poll(&mut ready)?;
         }
-        for Token { lane, socket } in ready.drain(..) {
+        for token in ready.drain(..) {
+            let Token { lane, socket } = token.into();
             let way = Way::ALL.get(lane as usize).copied();
             if let Some((lane, mut context)) = way.and_then(|way| self.opened(way)) {
                 count += lane.receive(socket, &mut context, &mut each)?;
@@ -317,7 +348,8 @@ impl MeterSockets {
     pub fn wait(&self, timeout: Option<Duration>) -> io::Result<()> {
         let shared = self.lanes[Way::Loopback4 as usize].as_ref();
         let shared = shared.and_then(|lane| Some((lane.first_socket()?.fd.as_fd(), lane.is_blocked())));
-        wait_for(&[shared, self.poller.as_ref().map(|poller| (poller.as_fd(), false))], timeout).map(drop)
+        let poller = self.poller.as_ref().map(|poller| (poller.as_fd(), false));
+        wait_for(shared.into_iter().chain(poller), timeout)
     }
 
     /// The next datagram that the kernel would not send.
@@ -383,32 +415,4 @@ impl MeterSockets {
         let MeterSocketsConfig { clock, gate, .. } = self.config;
         Some((lane, Context { clock, gate, tally: &mut self.tally, poller }))
     }
-}
-
-/// Waits until one of the descriptors is readable (or writable, where that is asked for): which are, as
-/// bits in their order.
-pub(super) fn wait_for(
-    descriptors: &[Option<(BorrowedFd<'_>, bool)>],
-    timeout: Option<Duration>,
-) -> io::Result<u32> {
-    let mut places = Vec::with_capacity(descriptors.len());
-    let mut polled = Vec::with_capacity(descriptors.len());
-    for (place, descriptor) in descriptors.iter().enumerate() {
-        if let Some((fd, writable)) = descriptor {
-            let flags = if *writable { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
-            places.push(place);
-            polled.push(PollFd::from_borrowed_fd(*fd, flags));
-        }
-    }
-    let timeout = timeout.map(|span| Timespec {
-        tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(span.subsec_nanos()),
-    });
-    match poll(&mut polled, timeout.as_ref()) {
-        // A signal: the caller looks and waits again.
-        Ok(_) | Err(rustix::io::Errno::INTR) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let news = places.iter().zip(&polled).filter(|(_, fd)| !fd.revents().is_empty());
-    Ok(news.map(|(place, _)| 1 << place).sum())
 }

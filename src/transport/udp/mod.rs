@@ -6,16 +6,14 @@ mod lane;
 mod meters;
 mod open;
 mod outbox;
-mod poller;
 mod server;
 mod sources;
-mod steer;
 mod tally;
 
 pub use batch::MAX_DATAGRAM;
 pub use meters::{Datagram, LocalAddresses, MeterSockets, MeterSocketsConfig};
 pub use open::{OpenError, ReceiveBuffer};
-pub use server::{ServerBinding, ServerConfig, ServerDatagram, ServerSocket, Waker};
+pub use server::{ServerBinding, ServerConfig, ServerDatagram, ServerSocket};
 pub use sources::Numbering;
 pub use tally::{SendError, SendErrorKind, SendFailure, UdpCounters};
 

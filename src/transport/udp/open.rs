@@ -29,6 +29,16 @@ pub enum OpenError {
         /// The process's limit.
         limit: u64,
     },
+    /// The same, where there is no way to share.
+    #[error(
+        "out of file descriptors after {open} streams here: raise `ulimit -n`, it is {limit}; each takes one"
+    )]
+    OutOfStreams {
+        /// How many streams were open.
+        open: u64,
+        /// The process's limit.
+        limit: u64,
+    },
     /// More meters than local addresses (times ports).
     #[error(
         "out of local addresses: there are {capacity} (addresses times ports) for the meters of this shard; \
@@ -66,7 +76,7 @@ pub enum OpenError {
         address: SocketAddr,
     },
     /// Anything else.
-    #[error("cannot open a UDP socket at {address}: {source}")]
+    #[error("cannot open a socket at {address}: {source}")]
     Other {
         /// What was to be bound.
         address: SocketAddr,
@@ -77,11 +87,12 @@ pub enum OpenError {
 
 impl OpenError {
     /// Of a descriptor that has no address.
-    pub(super) fn without_address(error: io::Error) -> Self {
+    pub(in crate::transport) fn without_address(error: io::Error) -> Self {
         OpenError::from_io(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0), 0, error)
     }
 
-    fn from_io(address: SocketAddr, open: u64, error: io::Error) -> Self {
+    /// Of a socket that was to be bound to `address`; `open` others of its kind were open.
+    pub(in crate::transport) fn from_io(address: SocketAddr, open: u64, error: io::Error) -> Self {
         match error.raw_os_error().map(Errno::from_raw) {
             Some(Errno::EMFILE | Errno::ENFILE) => {
                 OpenError::OutOfDescriptors { open, limit: descriptor_limit() }

@@ -2,24 +2,21 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use rustix::event::{EventfdFlags, eventfd};
 use socket2::SockRef;
 
 use super::batch::{BATCH, Inbox, Outgoing, Sender};
 use super::family::{Family, V4, V6};
-use super::meters::wait_for;
 use super::open::{OpenError, Options, ReceiveBuffer, UdpSocket};
 use super::outbox::Outbox;
-use super::steer;
 use super::tally::{SendError, SendErrorKind, Tally, UdpCounters};
 use crate::base::{Clock, Instant};
 use crate::transport::gate::Gate;
-use crate::transport::kernel;
+use crate::transport::wait::{Awaited, Waker, wait_any};
+use crate::transport::{kernel, steer};
 
 /// What a server's socket is to be.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +100,7 @@ impl ServerBinding {
     /// That the kernel does not know how.
     pub fn divide_peers(&self, workers: u32) -> io::Result<()> {
         match self.socket.local {
-            SocketAddr::V4(_) => steer::by_peer(&self.socket, workers),
+            SocketAddr::V4(_) => steer::by_peer(&self.socket.fd, workers),
             SocketAddr::V6(_) => Ok(()),
         }
     }
@@ -203,21 +200,15 @@ impl ServerSocket {
     /// # Errors
     /// None that a valid socket can have.
     pub fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
-        Self::wait_any(&[self], timeout)
+        wait_any(&[self], timeout)
     }
 
-    /// The same for several sockets that one thread serves: whichever has news first.
+    /// The same for several that one thread serves: whichever has news first.
     ///
     /// # Errors
     /// None that valid sockets can have.
-    pub fn wait_any(sockets: &[&ServerSocket], timeout: Option<Duration>) -> io::Result<bool> {
-        let descriptors: Vec<_> = sockets
-            .iter()
-            .map(|socket| Some((socket.port.socket().fd.as_fd(), socket.port.is_blocked())))
-            .chain(sockets.iter().map(|socket| Some((socket.waker.0.as_fd(), false))))
-            .collect();
-        wait_for(&descriptors, timeout)?;
-        sockets.iter().try_fold(false, |woken, socket| Ok(socket.waker.take()? || woken))
+    pub fn wait_any<A: Awaited + ?Sized>(of: &[&A], timeout: Option<Duration>) -> io::Result<bool> {
+        wait_any(of, timeout)
     }
 
     /// Wakes this socket's thread from another.
@@ -249,28 +240,17 @@ impl ServerSocket {
     }
 }
 
-/// Ends a [`ServerSocket::wait`] from another thread, now or when it next begins.
-#[derive(Clone, Debug)]
-pub struct Waker(Arc<OwnedFd>);
-
-impl Waker {
-    fn new() -> io::Result<Self> {
-        Ok(Waker(Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?)))
+impl Awaited for ServerSocket {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.port.socket().fd.as_fd()
     }
 
-    /// Wakes the thread that waits, or the next that will.
-    pub fn wake(&self) {
-        // It fails only if it was used 2^64 - 2 times without anyone waking.
-        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    fn wants_write(&self) -> bool {
+        self.port.is_blocked()
     }
 
-    /// Whether it was used since the last time.
-    fn take(&self) -> io::Result<bool> {
-        match rustix::io::read(&self.0, &mut [0; 8]) {
-            Ok(_) => Ok(true),
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+    fn waker(&self) -> &Waker {
+        &self.waker
     }
 }
 

@@ -437,14 +437,14 @@ fn descriptors_needed_are_known_before_a_run() {
     let mut config = MeterSocketsConfig::new(Clock::start());
     let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
     let (v4, v6) = (address("127.0.0.1:5683"), address("[::1]:5683"));
-    assert_eq!(config.required_descriptors(&[v4, v4], 1_000_000), 2);
-    assert_eq!(config.required_descriptors(&[v6], 1000), 1002);
-    assert_eq!(config.required_descriptors(&[v4, v6], 1000), 1004);
+    assert_eq!(config.required_descriptors(&[v4, v4], 0, 1_000_000), 2);
+    assert_eq!(config.required_descriptors(&[v6], 0, 1000), 1002);
+    assert_eq!(config.required_descriptors(&[v4, v6], 0, 1000), 1004);
     let remote = address("192.0.2.1:5683");
-    assert_eq!(config.required_descriptors(&[remote], 1000), 1002);
+    assert_eq!(config.required_descriptors(&[remote], 0, 1000), 1002);
     let addresses = vec![IpAddr::from([192, 0, 2, 7]), IpAddr::from([192, 0, 2, 8])];
     config.local = Some(LocalAddresses { addresses, ports: 20_000..=20_999 });
-    assert_eq!(config.required_descriptors(&[remote], 1001), 503);
+    assert_eq!(config.required_descriptors(&[remote], 0, 1001), 503);
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::protocol::lwm2m::{Entry, Path, Value};
+use crate::protocol::lwm2m::{Entry, Path, ServerUri, Value};
+
+/// Resources of /0 that say who is who: the security mode and its keys, and what goes with them.
+const KEYED: [u16; 8] = [2, 3, 4, 5, 13, 14, 15, 16];
 
 /// What single devices are given as keys, which no two of them share.
 pub trait AccountKeys: Send + Sync + fmt::Debug {
@@ -51,29 +54,47 @@ impl Account {
         Account { uri, short_server_id, lifetime, retry: None, instance: None, security, server }
     }
 
-    /// The Security half at this instance of /0; `ems` is the URI of an account that names none.
-    pub(super) fn security_entries(&self, instance: u16, ems: &str) -> Vec<Entry> {
+    /// Its URI; `ems` where it names none.
+    fn uri<'a>(&'a self, ems: &'a str) -> &'a str {
+        if self.uri.is_empty() { ems } else { &self.uri }
+    }
+
+    /// The Security half at this instance of /0; `ems` is the URI of an account that names none, and `keys` what
+    /// this device has of its own.
+    pub(super) fn security_entries(
+        &self,
+        instance: u16,
+        ems: &str,
+        keys: Option<&[(u16, Value)]>,
+    ) -> Vec<Entry> {
         const NO_SEC: i64 = 3;
-        let uri = if self.uri.is_empty() { ems } else { &self.uri };
         let mut resources = vec![
-            (0, Value::String(uri.into())),
+            (0, Value::String(self.uri(ems).into())),
             (1, Value::Boolean(false)),
             (2, Value::Integer(NO_SEC)),
             (10, Value::Integer(self.short_server_id.into())),
         ];
         overlay(&mut resources, &self.security);
+        if let Some(keys) = keys {
+            // Of the plan's keys nothing may be left beside the device's own.
+            resources.retain(|(id, _)| *id == 2 || !KEYED.contains(id));
+            overlay(&mut resources, keys);
+        }
         entries(0, instance, resources)
     }
 
-    /// The Server half at this instance of /1.
-    pub(super) fn server_entries(&self, instance: u16) -> Vec<Entry> {
+    /// The Server half at this instance of /1; `ems` is the URI of an account that names none.
+    pub(super) fn server_entries(&self, instance: u16, ems: &str) -> Vec<Entry> {
+        // /1/x/7: what its URI is spoken to over, TCP or UDP.
+        let stream = self.uri(ems).parse::<ServerUri>().is_ok_and(|uri| uri.scheme.is_stream());
+        let binding = if stream { "T" } else { "U" };
         let seconds = |span: Duration| Value::Integer(i64::try_from(span.as_secs()).unwrap_or(i64::MAX));
         let unsigned = |span: Duration| Value::Unsigned(span.as_secs());
         let mut resources = vec![
             (0, Value::Integer(self.short_server_id.into())),
             (1, seconds(self.lifetime)),
             (6, Value::Boolean(true)),
-            (7, Value::String("U".into())),
+            (7, Value::String(binding.into())),
         ];
         if let Some(retry) = self.retry {
             resources.push((17, Value::Unsigned(retry.count.into())));

@@ -95,9 +95,11 @@ pub struct BootstrapServer {
 impl BootstrapServer {
     /// A server that knows no device yet.
     pub fn new(config: BootstrapConfig, seed: Seed) -> Self {
+        let over = (config.transport, config.proven);
+        let peers = Peers::new(config.transmission.clone(), over, config.max_peers, seed);
         BootstrapServer {
-            peers: Peers::new(config.transmission.clone(), config.max_peers, seed),
-            desk: Desk::new(config.service.clone(), seed.child("desk", 0)),
+            desk: Desk::new(config.service.clone(), peers.have_sessions(), seed.child("desk", 0)),
+            peers,
             counters: BootstrapCounters::default(),
             payloads: Payloads::default(),
             running: FxHashMap::default(),
@@ -112,17 +114,27 @@ impl BootstrapServer {
     }
 
     /// Begins a bootstrap of a device that did not ask for one (server-initiated, LwM2M 1.0): the server just
-    /// starts with its commands. False if it does not know the device, or has no plan for it.
+    /// starts with its commands. False if it has no plan for the device, or no session with it where it needs one.
     pub fn initiate(&mut self, device: SocketAddr, from: IpAddr, endpoint: &str, now: Instant) -> bool {
         let Some(plan) = self.config.directory.find(endpoint).cloned() else { return false };
-        let slot = self.peers.open(device, from);
-        self.made_room();
+        let Some(slot) = self.reach(device, from, endpoint) else { return false };
         let format = plan.format.unwrap_or(ContentFormat::TLV);
         self.counters.initiated += 1;
         self.start(slot, Session::new(endpoint, plan, format), now);
         self.command(slot, now);
         self.drain(slot, now);
         true
+    }
+
+    /// The peer that is the device of this name; a new one where no session is needed.
+    fn reach(&mut self, device: SocketAddr, from: IpAddr, endpoint: &str) -> Option<Slot> {
+        if !self.peers.have_sessions() {
+            let slot = self.peers.open(device, from);
+            self.made_room();
+            return Some(slot);
+        }
+        let slot = self.peers.find(device)?;
+        self.peers.get(slot)?.may_be(endpoint, self.config.proven).then_some(slot)
     }
 
     fn drain(&mut self, slot: Slot, now: Instant) {
@@ -133,6 +145,7 @@ impl BootstrapServer {
                 // It belonged to a sequence that was started over.
                 coap::Event::Failed { why: coap::Failure::Abandoned, .. } => {}
                 coap::Event::Failed { .. } => self.failed(slot),
+                coap::Event::Leave(why) => self.peers.part_with(slot, why),
                 // A Bootstrap-Server observes nothing and notifies nobody.
                 _ => {}
             }
@@ -160,7 +173,7 @@ impl BootstrapServer {
         let request = &received.message;
         let (answer, begun) = match (request.code(), request.path_is(&["bs"])) {
             (Code::POST, true) => self.begin(slot, request, now),
-            _ if request.path_is(&["bspack"]) => (self.pack(request), false),
+            _ if request.path_is(&["bspack"]) => (self.pack(slot, request), false),
             _ => (other_resource(request), false),
         };
         self.peers.let_leave(leave);
@@ -185,7 +198,8 @@ impl BootstrapServer {
     fn take_initiative(&mut self, now: Instant) {
         let Some(initiative) = self.config.initiative else { return };
         while let Some(Candidate { address, local, endpoint }) = self.candidates.take(initiative, now) {
-            self.initiate(address, local, &endpoint, now);
+            let begun = self.initiate(address, local, &endpoint, now);
+            self.counters.left_alone += u64::from(!begun);
         }
     }
 
@@ -213,6 +227,26 @@ fn other_resource(request: &Message) -> Message {
 }
 
 impl Server for BootstrapServer {
+    fn handle_connected(&mut self, peer: SocketAddr, to: IpAddr, identity: Option<Arc<str>>, now: Instant) {
+        if let Some(slot) = self.peers.find(peer) {
+            self.lose(slot);
+        }
+        let slot = self.peers.connect(peer, to, identity, now);
+        self.made_room();
+        self.drain(slot, now);
+    }
+
+    fn handle_disconnected(&mut self, peer: SocketAddr, now: Instant) {
+        if let Some(slot) = self.peers.find(peer) {
+            self.lose(slot);
+            self.peers.settle(slot, now);
+        }
+    }
+
+    fn poll_disconnect(&mut self) -> Option<SocketAddr> {
+        self.peers.poll_disconnect()
+    }
+
     fn handle_input(&mut self, from: SocketAddr, to: IpAddr, datagram: &[u8], now: Instant) {
         let slot = self.peers.handle_input(from, to, datagram, now);
         self.made_room();

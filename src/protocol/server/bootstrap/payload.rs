@@ -1,17 +1,43 @@
-//! The bodies of writes. They differ by plan, command, format and place only, so most are made once.
+//! The bodies of writes. They differ by plan, command, format and place only, so most are made once; not those
+//! that hold a device's own keys.
 
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::account::Account;
+use super::account::{Account, AccountKeys};
 use super::plan::{Command, Plan};
 use crate::protocol::coap::ContentFormat;
 use crate::protocol::content;
-use crate::protocol::lwm2m::{Entry, Path};
+use crate::protocol::lwm2m::{Entry, Path, Value};
 
 /// Bodies kept at a time. A fleet of which every device has a plan of its own has no use for them.
 const KEPT: usize = 1_024;
+
+/// For whom a body is made.
+#[derive(Clone, Copy)]
+pub(super) struct Recipient<'a> {
+    pub endpoint: &'a str,
+    /// Its own account is at /0/`own`.
+    pub own: u16,
+    /// The URI of accounts that have none.
+    pub ems: &'a str,
+    /// Where its own keys are to be found, if devices have any.
+    pub keys: Option<&'a dyn AccountKeys>,
+}
+
+impl Recipient<'_> {
+    /// Its own keys for an account.
+    fn keys_of(&self, account: &Account) -> Option<Vec<(u16, Value)>> {
+        self.keys?.security(self.endpoint, account.short_server_id)
+    }
+
+    /// Whether this command writes keys of its own.
+    fn has_keys_in(&self, plan: &Plan, command: Command) -> bool {
+        let Command::WriteSecurity(only) = command else { return false };
+        self.keys.is_some() && wanted(plan, only).any(|(_, account)| self.keys_of(account).is_some())
+    }
+}
 
 /// Bodies that were made before.
 #[derive(Default)]
@@ -22,22 +48,24 @@ pub(super) struct Payloads {
 }
 
 impl Payloads {
-    /// The body of a write, the command of this index, for a device whose own account is at /0/`own`; `None`
-    /// if the format cannot carry it.
+    /// The body of a write, the command of this index; `None` if the format cannot carry it.
     pub(super) fn of(
         &mut self,
         plan: &Arc<Plan>,
         (index, command): (u32, Command),
         format: ContentFormat,
-        own: u16,
-        ems: &str,
+        recipient: Recipient<'_>,
     ) -> Option<Vec<u8>> {
-        let key = (Arc::as_ptr(plan).addr(), index, format.0, own);
+        let target = || target(plan, command, recipient.own);
+        let make = |target| content::encode(format, target, &entries(plan, command, recipient)).ok();
+        if recipient.has_keys_in(plan, command) {
+            return make(target()?);
+        }
+        let key = (Arc::as_ptr(plan).addr(), index, format.0, recipient.own);
         if let Some(made) = self.made.get(&key) {
             return Some(made.clone());
         }
-        let target = target(plan, command, own)?;
-        let payload = content::encode(format, target, &entries(plan, command, own, ems)).ok()?;
+        let payload = make(target()?)?;
         if self.made.len() >= KEPT {
             self.made.clear();
         }
@@ -58,33 +86,39 @@ pub(super) fn target(plan: &Plan, command: Command, own: u16) -> Option<Path> {
     }
 }
 
-/// Everything a plan gives a device whose own account is at /0/`own`, for a Bootstrap-Pack.
-pub(super) fn all(plan: &Plan, own: u16, ems: &str) -> Vec<Entry> {
-    let mut all = entries(plan, Command::WriteSecurity(None), own, ems);
-    all.extend(entries(plan, Command::WriteServer(None), own, ems));
+/// Everything a plan gives a device, for a Bootstrap-Pack.
+pub(super) fn all(plan: &Plan, recipient: Recipient<'_>) -> Vec<Entry> {
+    let mut all = entries(plan, Command::WriteSecurity(None), recipient);
+    all.extend(entries(plan, Command::WriteServer(None), recipient));
     all.extend(plan.extra.iter().cloned());
     all.sort_by_key(|entry| entry.path);
     all
 }
 
 /// What a write writes.
-fn entries(plan: &Plan, command: Command, own: u16, ems: &str) -> Vec<Entry> {
-    let wanted = |only: Option<usize>| {
-        let accounts = plan.accounts.iter().enumerate();
-        accounts.filter(move |(number, _)| only.is_none_or(|only| only == *number))
-    };
+fn entries(plan: &Plan, command: Command, recipient: Recipient<'_>) -> Vec<Entry> {
+    let Recipient { own, ems, .. } = recipient;
     match command {
-        Command::WriteSecurity(only) => wanted(only)
-            .flat_map(|(number, account)| account.security_entries(security_instance(plan, number, own), ems))
+        Command::WriteSecurity(only) => wanted(plan, only)
+            .flat_map(|(number, account)| {
+                let keys = recipient.keys_of(account);
+                account.security_entries(security_instance(plan, number, own), ems, keys.as_deref())
+            })
             .collect(),
-        Command::WriteServer(only) => wanted(only)
-            .flat_map(|(number, account)| account.server_entries(server_instance(plan, number)))
+        Command::WriteServer(only) => wanted(plan, only)
+            .flat_map(|(number, account)| account.server_entries(server_instance(plan, number), ems))
             .collect(),
         Command::WriteExtra(path) => {
             plan.extra.iter().filter(|entry| entry.path.starts_with(&path)).cloned().collect()
         }
         Command::Discover(_) | Command::Read(_) | Command::Delete(_) | Command::Finish => Vec::new(),
     }
+}
+
+/// The account of this number, or all.
+fn wanted(plan: &Plan, only: Option<usize>) -> impl Iterator<Item = (usize, &Account)> {
+    let accounts = plan.accounts.iter().enumerate();
+    accounts.filter(move |(number, _)| only.is_none_or(|only| only == *number))
 }
 
 /// The instance of /0 an account goes to, which is never the device's Bootstrap-Server Account.

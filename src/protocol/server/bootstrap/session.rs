@@ -7,12 +7,13 @@ use rustc_hash::FxBuildHasher;
 
 use super::BootstrapServer;
 use super::initiative::Candidate;
-use super::payload::{self, target};
+use super::payload::{self, Recipient, target};
 use super::plan::{Command, PackAnswer, Plan};
 use crate::base::Instant;
 use crate::protocol::coap::{Code, ContentFormat, Message};
 use crate::protocol::content::{self, link};
 use crate::protocol::lwm2m::Path;
+use crate::protocol::server::identity;
 use crate::protocol::server::peers::Slot;
 
 /// A device's place in its sequence; the default is "in none".
@@ -80,7 +81,7 @@ impl Session {
 impl BootstrapServer {
     /// Takes a Bootstrap-Request up, or says why not; whether a session begins.
     pub(super) fn begin(&mut self, slot: Slot, request: &Message, now: Instant) -> (Message, bool) {
-        match self.accept(request) {
+        match self.accept(slot, request) {
             Ok(session) => {
                 self.counters.requests += 1;
                 self.start(slot, session, now);
@@ -94,8 +95,9 @@ impl BootstrapServer {
     }
 
     /// The session a Bootstrap-Request asks for, or the code that refuses it.
-    fn accept(&self, request: &Message) -> Result<Session, Code> {
-        let endpoint = request.query("ep").filter(|ep| !ep.is_empty()).ok_or(Code::BAD_REQUEST)?;
+    fn accept(&mut self, slot: Slot, request: &Message) -> Result<Session, Code> {
+        let identity = self.peers.get(slot).and_then(|peer| peer.identity.clone());
+        let endpoint = self.endpoint(request, identity.as_deref())?;
         // LwM2M Core §6.1.6: 4.00 for an endpoint the server has nothing for.
         let plan = self.config.directory.find(endpoint).ok_or(Code::BAD_REQUEST)?;
         let preferred = match request.query("pct").map(str::parse::<u16>) {
@@ -109,6 +111,14 @@ impl BootstrapServer {
             return Err(Code::UNSUPPORTED_CONTENT_FORMAT);
         }
         Ok(Session::new(endpoint, plan.clone(), format))
+    }
+
+    /// The name of the device that says this.
+    fn endpoint<'a>(&mut self, request: &'a Message, identity: Option<&'a str>) -> Result<&'a str, Code> {
+        identity::endpoint(request.query("ep"), identity, self.config.proven).map_err(|why| {
+            self.counters.identity_mismatch += u64::from(why.is_mismatch());
+            why.code()
+        })
     }
 
     /// Puts a session in the place of the one the device had, here or at another address.
@@ -156,7 +166,9 @@ impl BootstrapServer {
             Command::Finish => Some(Message::request(Code::POST).with_path(&["bs"])),
             Command::WriteSecurity(_) | Command::WriteServer(_) | Command::WriteExtra(_) => {
                 let (numbered, own) = ((session.index, command), session.own_instance);
-                let payload = self.payloads.of(plan, numbered, session.format, own, &self.config.ems);
+                let (ems, keys) = (&*self.config.ems, self.config.keys.as_deref());
+                let recipient = Recipient { endpoint: &session.endpoint, own, ems, keys };
+                let payload = self.payloads.of(plan, numbered, session.format, recipient);
                 let target = target(plan, command, own);
                 payload.zip(target).map(|(payload, target)| {
                     to(Message::request(Code::PUT), target)
@@ -227,6 +239,15 @@ impl BootstrapServer {
         }
     }
 
+    /// A device's session or stream is over, and so is all that was under way with it.
+    pub(super) fn lose(&mut self, slot: Slot) {
+        if self.peers.get(slot).is_some_and(|peer| peer.app.is_running()) {
+            self.counters.lost += 1;
+            self.failed(slot);
+        }
+        self.peers.cut(slot);
+    }
+
     fn end(&mut self, slot: Slot) {
         if let Some(peer) = self.peers.get(slot) {
             let session = std::mem::take(&mut peer.app);
@@ -239,8 +260,8 @@ impl BootstrapServer {
     }
 
     /// Answers a Bootstrap-Pack-Request (LwM2M 1.2 Core §6.1.7.7): everything at once, and no Finish.
-    pub(super) fn pack(&mut self, request: &Message) -> Message {
-        let answer = self.packed(request).unwrap_or_else(Message::response);
+    pub(super) fn pack(&mut self, slot: Slot, request: &Message) -> Message {
+        let answer = self.packed(slot, request).unwrap_or_else(Message::response);
         if answer.code().is_success() {
             self.counters.packs += 1;
         } else {
@@ -249,11 +270,12 @@ impl BootstrapServer {
         answer
     }
 
-    fn packed(&self, request: &Message) -> Result<Message, Code> {
+    fn packed(&mut self, slot: Slot, request: &Message) -> Result<Message, Code> {
         if request.code() != Code::GET {
             return Err(Code::METHOD_NOT_ALLOWED);
         }
-        let endpoint = request.query("ep").filter(|ep| !ep.is_empty()).ok_or(Code::BAD_REQUEST)?;
+        let identity = self.peers.get(slot).and_then(|peer| peer.identity.clone());
+        let endpoint = self.endpoint(request, identity.as_deref())?;
         let plan = self.config.directory.find(endpoint).ok_or(Code::BAD_REQUEST)?;
         if let PackAnswer::Refusal(code) = plan.pack {
             return Err(code);
@@ -267,7 +289,9 @@ impl BootstrapServer {
         }
         // `acc` lists the instances of the device's own account (1.2.1).
         let own = request.query("acc").map_or(0, |list| own_instance(list.as_bytes()));
-        let payload = content::encode(format, Path::ROOT, &payload::all(plan, own, &self.config.ems))
+        let (ems, keys) = (&*self.config.ems, self.config.keys.as_deref());
+        let recipient = Recipient { endpoint, own, ems, keys };
+        let payload = content::encode(format, Path::ROOT, &payload::all(plan, recipient))
             .map_err(|_| Code::INTERNAL_SERVER_ERROR)?;
         Ok(Message::response(Code::CONTENT).with_content_format(format).with_payload(payload))
     }

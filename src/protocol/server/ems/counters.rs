@@ -34,6 +34,9 @@ pub struct EmsCounters {
     pub refused: u64,
     /// Of `refused`: with 4.09, for a profile ID that is not known.
     pub unknown_profile: u64,
+    /// Of `refused`: under a name that the device has not proven to have. Also Updates and De-registers of somebody
+    /// else's registration, answered with 4.04.
+    pub identity_mismatch: u64,
     /// Updates and De-registers for a location nobody has.
     pub unknown_location: u64,
     /// Updates answered with another error.
@@ -99,7 +102,7 @@ pub struct ObservationCounters {
     pub begun: u64,
     /// Ended by the device, by an error or by a notification without Observe.
     pub ended: u64,
-    /// Ended here: cancelled, replaced, or void after the end of the registration.
+    /// Ended here: cancelled, replaced, or void after the end of the registration or of the device's session.
     pub dropped: u64,
     /// Notifications newer than all before.
     pub fresh: u64,
@@ -132,7 +135,8 @@ pub struct SendCounters {
     pub values: u64,
 }
 
-/// Requests that waited for devices in queue mode to wake up.
+/// Requests that waited for devices in queue mode to wake up, or for devices whose sessions or streams were over to
+/// come back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueCounters {
     /// Requests that had to wait.
@@ -178,7 +182,7 @@ pub struct CampaignCounters {
     pub requests: u64,
     /// Of `requests`: given to the message layer.
     pub sent: u64,
-    /// Of `requests`: had to wait for the device to wake up.
+    /// Of `requests`: had to wait for the device to wake up or come back.
     pub held: u64,
     /// Nothing to do or no way to do it: no such observation, no account of this server's, a firmware
     /// update under way, or a value that the device's format cannot carry.
@@ -191,7 +195,7 @@ pub struct CampaignCounters {
     pub errors: BTreeMap<Code, u64>,
     /// Never answered.
     pub timed_out: u64,
-    /// Reset, or broken off in the middle of a body.
+    /// Reset, or broken off in the middle of a body or by the end of the session.
     pub broken: u64,
     /// Given up with the registration, before they were sent or after; or the device was at another address
     /// before the answer came.
@@ -225,7 +229,7 @@ impl EmsCounters {
     /// Adds another worker's counts.
     pub fn add(&mut self, other: &EmsCounters) {
         add!(self, other: registrations, replaced, updates, moved, relisted, deregistrations, expired, refused,
-            unknown_profile, unknown_location, bad_updates, registered, abandoned,
+            unknown_profile, identity_mismatch, unknown_location, bad_updates, registered, abandoned,
             firmware_requests);
         self.interviews.add(&other.interviews);
         self.observations.add(&other.observations);

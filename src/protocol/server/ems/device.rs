@@ -28,7 +28,9 @@ pub(super) struct Work {
     /// Those after it.
     pub jobs: VecDeque<Job>,
     /// How many of `jobs`, from the front, were held because the device slept when their turn came.
-    pub held: usize,
+    pub held: u32,
+    /// Whether the session in which `observed` began is over: they are to begin again.
+    pub cut: bool,
     pub interview: Option<UnderInterview>,
     /// What is observed.
     pub observed: Vec<Observed>,
@@ -71,6 +73,11 @@ impl Work {
     /// Whether nothing is under way, now or in time.
     pub fn is_empty(&self) -> bool {
         self.current.is_none() && self.jobs.is_empty() && self.interview.is_none() && self.observed.is_empty()
+    }
+
+    /// How many observations stand.
+    pub fn standing(&self) -> usize {
+        if self.cut { 0 } else { self.observed.len() }
     }
 
     /// The observation of this path.

@@ -46,7 +46,7 @@ impl Ems {
         let terms = &self.registry.get(place)?.terms;
         let slot = self.peers.open(terms.address, terms.local);
         self.made_room();
-        if !self.is_registered(slot) {
+        if !self.restore(slot) && self.may_be(slot, place) {
             self.attach(slot, place);
         }
         let peer = self.peers.get(slot)?;
@@ -67,7 +67,7 @@ impl Ems {
         Some(slot)
     }
 
-    /// Gives a device what waits for it, if it is idle and awake. False if nothing was given and the peer's
+    /// Gives a device what waits for it, if it is there, idle and awake. False if nothing was given and the peer's
     /// message layer has nothing new to say.
     pub(super) fn advance(&mut self, slot: Slot, now: Instant) -> bool {
         let Some(peer) = self.peers.get(slot) else { return false };
@@ -88,17 +88,18 @@ impl Ems {
             self.void(slot);
             return false;
         };
-        if registration.terms.queue && now > peer.app.heard + self.config.awake {
-            for job in work.jobs.iter().skip(work.held) {
+        let asleep = registration.terms.queue && now > peer.app.heard + self.config.awake;
+        if asleep || !peer.link.is_trusted() {
+            for job in work.jobs.iter().skip(work.held as usize) {
                 self.counters.queue.held += 1;
                 if let Job::Campaign(number, _) = job {
                     self.counters.campaigns[usize::from(*number)].held += 1;
                 }
             }
-            work.held = work.jobs.len();
+            work.held = u32::try_from(work.jobs.len()).unwrap_or(u32::MAX);
             return false;
         }
-        self.counters.queue.released += std::mem::take(&mut work.held) as u64;
+        self.counters.queue.released += u64::from(std::mem::take(&mut work.held));
         work.jobs.pop_front();
         let exchange = &mut peer.exchange;
         let mut given = job;
@@ -241,9 +242,9 @@ impl Ems {
 
     /// Counts what was given up.
     pub(super) fn dropped(&mut self, work: Work) {
-        self.counters.observations.dropped += work.observed.len() as u64;
+        self.counters.observations.dropped += work.standing() as u64;
         self.counters.interviews.cut_short += u64::from(work.interview.is_some());
-        self.counters.queue.dropped += work.held as u64;
+        self.counters.queue.dropped += u64::from(work.held);
         self.counters.abandoned += u64::from(work.current.is_some());
         for job in work.current.map(|(_, job)| job).into_iter().chain(work.jobs) {
             let Job::Campaign(number, task) = job else { continue };
@@ -259,6 +260,7 @@ impl Ems {
     pub(super) fn moved(&mut self, place: Place, before: SocketAddr, slot: Slot, now: Instant) {
         let (questions, jobs) = self.leave(place, before, now);
         self.attach(slot, place);
+        self.trust(slot, now);
         if let Some(peer) = self.peers.get(slot).filter(|_| !jobs.is_empty()) {
             peer.app.work.get_or_insert_default().jobs.extend(jobs);
             peer.kept = true;
@@ -278,7 +280,7 @@ impl Ems {
         };
         peer.app.place = None;
         let Some(work) = &mut peer.app.work else { return nothing };
-        self.counters.queue.released += std::mem::take(&mut work.held) as u64;
+        self.counters.queue.released += u64::from(std::mem::take(&mut work.held));
         let observed = work.observed.iter().map(|observed| Job::Question(Question::observe(observed.path)));
         let asked = work.current.map(|(_, job)| job).filter(|job| matches!(job, Job::Question(_)));
         let all = observed.chain(asked).chain(std::mem::take(&mut work.jobs));

@@ -6,12 +6,15 @@
 //! campaign -> waits for its turn, and for the device to be awake -> request -> answer, counted
 //! ```
 //!
+//! Where devices have sessions or streams, a registration outlives them: what waits for a device then waits until
+//! it is back, and shows by an Update, a Send or a Register that it is the one that was registered (`links`).
+//!
 //! One request at a time goes to a device (NSTART); the others wait here. What is known of a device is its
 //! registration, in the registry, and a peer of its own with what is under way, which is forgotten when
 //! nothing is and nothing has been heard for a while.
 //!
 //! A registration takes 80 bytes beside the device's name, and lists of objects are kept once for all who
-//! have the same. A peer takes 272 bytes and, as long as something was heard of it lately, what its message
+//! have the same. A peer takes 296 bytes and, as long as something was heard of it lately, what its message
 //! layer remembers. A peer that is observed stays, since a notification that is not recognised would be
 //! reset: with 15 objects observed a device came to 1.8 kB resident in all, and without to 1.1 kB (40,000
 //! devices, just registered).
@@ -23,6 +26,7 @@ mod counters;
 mod device;
 mod firmware;
 mod interview;
+mod links;
 mod manage;
 mod objects;
 mod observations;
@@ -85,12 +89,13 @@ impl Ems {
     /// A server with an empty registry. `worker` tells it from others behind the same port: the locations
     /// it hands out lead nowhere at them.
     pub fn new(config: EmsConfig, worker: u8, seed: Seed) -> Self {
-        let peers = Peers::new(config.transmission.clone(), config.max_peers, seed);
+        let over = (config.transport, config.proven);
+        let peers = Peers::new(config.transmission.clone(), over, config.max_peers, seed);
         let counters =
             EmsCounters { campaigns: vec![Default::default(); config.campaigns.len()], ..Default::default() };
         Ems {
+            desk: Desk::new(config.service.clone(), peers.have_sessions(), seed.child("desk", 0)),
             peers,
-            desk: Desk::new(config.service.clone(), seed.child("desk", 0)),
             registry: Registry::new(config.max_endpoints, worker, seed.child("registry", 0)),
             parked: FxHashMap::default(),
             lists: ObjectLists::default(),
@@ -145,6 +150,7 @@ impl Ems {
             while let Some(event) = self.peers.poll_event(slot) {
                 match event {
                     Event::Request(received) => self.requested(slot, received, now),
+                    Event::Leave(why) => self.peers.part_with(slot, why),
                     event => self.managed(slot, event, now),
                 }
             }
@@ -156,6 +162,11 @@ impl Ems {
                 break;
             }
         }
+        self.settle(slot, now);
+    }
+
+    /// Arms a peer's timer, or lets go of it.
+    fn settle(&mut self, slot: Slot, now: Instant) {
         if let Some(device) = self.peers.settle(slot, now) {
             self.forgotten(device);
         }
@@ -191,7 +202,7 @@ impl Ems {
             (Code::POST, ["rd"]) => self.register(slot, request, now),
             (Code::POST, ["rd", id]) => self.update(slot, id, request, now),
             (Code::DELETE, ["rd", id]) => self.deregister(slot, id, now),
-            (Code::POST, ["dp"]) => self.take_report(slot, request),
+            (Code::POST, ["dp"]) => self.take_report(slot, request, now),
             (Code::GET, ["firmware", number]) => self.package(number),
             (Code::GET, [".well-known", "core"]) => {
                 links(b"</rd>;rt=\"core.rd\";ct=40,</rd-lookup/ep>;rt=\"core.rd-lookup-ep\";ct=40".to_vec())
@@ -245,6 +256,21 @@ fn links(payload: Vec<u8>) -> Message {
 }
 
 impl Server for Ems {
+    fn handle_connected(&mut self, peer: SocketAddr, to: IpAddr, identity: Option<Arc<str>>, now: Instant) {
+        self.connected(peer, to, identity, now);
+    }
+
+    fn handle_disconnected(&mut self, peer: SocketAddr, now: Instant) {
+        if let Some(slot) = self.peers.find(peer) {
+            self.cut(slot, now);
+            self.settle(slot, now);
+        }
+    }
+
+    fn poll_disconnect(&mut self) -> Option<SocketAddr> {
+        self.peers.poll_disconnect()
+    }
+
     fn handle_input(&mut self, from: SocketAddr, to: IpAddr, datagram: &[u8], now: Instant) {
         let Some(slot) = self.peers.handle_input(from, to, datagram, now) else { return };
         self.made_room();

@@ -10,6 +10,7 @@ use super::registry::{Place, Terms};
 use crate::base::Instant;
 use crate::protocol::coap::{Code, ContentFormat, Message};
 use crate::protocol::lwm2m::Version;
+use crate::protocol::server::identity;
 use crate::protocol::server::peers::Slot;
 
 /// LwM2M Core §6.2.1: what a server takes the lifetime to be where a device does not say.
@@ -24,7 +25,8 @@ const MAX_PROFILES: usize = 1_000;
 impl Ems {
     /// Answers a Register.
     pub(super) fn register(&mut self, slot: Slot, request: &Message, now: Instant) -> Message {
-        let refused = match self.check_registration(slot, request) {
+        let identity = self.peers.get(slot).and_then(|peer| peer.identity.clone());
+        let refused = match self.check_registration(slot, request, identity.as_deref()) {
             Ok((endpoint, terms)) => match self.registry.register(endpoint, terms, now) {
                 Some(registered) => {
                     self.counters.registrations += 1;
@@ -49,9 +51,17 @@ impl Ems {
     ///
     /// What is in its query besides is passed over: devices send parameters of their vendors, and `sms` is
     /// a number this server has no use for.
-    fn check_registration<'a>(&mut self, slot: Slot, request: &'a Message) -> Result<(&'a str, Terms), Code> {
+    fn check_registration<'a>(
+        &mut self,
+        slot: Slot,
+        request: &'a Message,
+        identity: Option<&'a str>,
+    ) -> Result<(&'a str, Terms), Code> {
         let said = Parameters::of(request);
-        let endpoint = said.endpoint.filter(|ep| !ep.is_empty()).ok_or(Code::BAD_REQUEST)?;
+        let endpoint = identity::endpoint(said.endpoint, identity, self.config.proven).map_err(|why| {
+            self.counters.identity_mismatch += u64::from(why.is_mismatch());
+            why.code()
+        })?;
         if self.config.refused.iter().any(|pattern| pattern.fits(endpoint)) {
             return Err(Code::FORBIDDEN);
         }
@@ -90,6 +100,7 @@ impl Ems {
         // A new registration voids what was agreed before (LwM2M Core §6.2.1).
         self.void(slot);
         self.attach(slot, place);
+        self.trust(slot, now);
         if self.counters.registrations == 1 {
             self.start_campaigns(now);
         }
@@ -99,10 +110,7 @@ impl Ems {
 
     /// Answers an Update.
     pub(super) fn update(&mut self, slot: Slot, id: &str, request: &Message, now: Instant) -> Message {
-        let Some(place) = self.registry.find(id) else {
-            self.counters.unknown_location += 1;
-            return Message::response(Code::NOT_FOUND);
-        };
+        let Some(place) = self.find(slot, id) else { return Message::response(Code::NOT_FOUND) };
         Message::response(match self.change(slot, place, request, now) {
             Ok(()) => {
                 self.counters.updates += 1;
@@ -146,6 +154,7 @@ impl Ems {
             self.moved(place, before, slot, now);
         } else {
             self.attach(slot, place);
+            self.trust(slot, now);
         }
         if let Some(before) = relisted {
             self.begin_interview(slot, place, Some(&before), now);
@@ -155,14 +164,23 @@ impl Ems {
 
     /// Answers a De-register.
     pub(super) fn deregister(&mut self, slot: Slot, id: &str, now: Instant) -> Message {
-        let ended = self.registry.find(id).and_then(|place| Some((place, self.registry.end(place)?)));
-        let Some((place, ended)) = ended else {
-            self.counters.unknown_location += 1;
-            return Message::response(Code::NOT_FOUND);
-        };
+        let ended = self.find(slot, id).and_then(|place| Some((place, self.registry.end(place)?)));
+        let Some((place, ended)) = ended else { return Message::response(Code::NOT_FOUND) };
         self.counters.deregistrations += 1;
         self.part(place, ended.terms.address, Some(slot), now);
         Message::response(Code::DELETED)
+    }
+
+    /// The registration at this location, for the device to change or to end. Somebody else's is as good as none:
+    /// 4.04 does not tell a stranger which locations there are.
+    fn find(&mut self, slot: Slot, id: &str) -> Option<Place> {
+        let Some(place) = self.registry.find(id) else {
+            self.counters.unknown_location += 1;
+            return None;
+        };
+        let own = self.may_be(slot, place);
+        self.counters.identity_mismatch += u64::from(!own);
+        own.then_some(place)
     }
 
     /// Ends the registrations whose lifetime has run out.
@@ -204,17 +222,18 @@ impl Ems {
         self.unpark(address);
     }
 
-    /// Whether this peer is a registered device.
-    pub(super) fn is_registered(&mut self, slot: Slot) -> bool {
+    /// Gives a peer back the registration that it had before it was forgotten; whether it has one.
+    pub(super) fn restore(&mut self, slot: Slot) -> bool {
         let Some(peer) = self.peers.get(slot) else { return false };
         if peer.app.place.is_some() {
             return true;
         }
         let parked = self.parked.get(&peer.address).copied();
-        if let Some(place) = parked {
+        let own = parked.filter(|place| self.may_be(slot, *place));
+        if let Some(place) = own {
             self.attach(slot, place);
         }
-        parked.is_some()
+        own.is_some()
     }
 
     /// Remembers whose registration it was that a forgotten peer had.

@@ -138,6 +138,17 @@ impl Registry {
         self.endpoints.get(endpoint as usize)?.current
     }
 
+    /// The name of the endpoint that is registered at this place.
+    pub(super) fn name(&self, place: Place) -> Option<&str> {
+        let registration = self.get(place)?;
+        Some(&self.endpoints.get(registration.endpoint as usize)?.name)
+    }
+
+    /// Where the registration of the endpoint of this name is, if it is registered.
+    pub(super) fn named(&self, name: &str) -> Option<Place> {
+        self.current(*self.by_name.get(name)?)
+    }
+
     /// Endpoints ever registered.
     pub(super) fn endpoints(&self) -> Endpoint {
         self.endpoints.len() as Endpoint

@@ -1,6 +1,7 @@
 //! What devices send by themselves: Send (LwM2M Core §6.4.6), at `/dp`.
 
 use super::Ems;
+use crate::base::Instant;
 use crate::protocol::coap::{Code, ContentFormat, Message};
 use crate::protocol::content;
 use crate::protocol::lwm2m::Path;
@@ -12,8 +13,8 @@ const FORMATS: [ContentFormat; 3] =
 
 impl Ems {
     /// Answers a Send.
-    pub(super) fn take_report(&mut self, slot: Slot, request: &Message) -> Message {
-        if !self.is_registered(slot) {
+    pub(super) fn take_report(&mut self, slot: Slot, request: &Message, now: Instant) -> Message {
+        if !self.is_registered(slot, now) {
             self.counters.sends.unregistered += 1;
             return Message::response(Code::NOT_FOUND);
         }

@@ -1,0 +1,478 @@
+//! The channels of a meter: what lies between its protocol and the network on every way that is more than an
+//! address, which is a session (DTLS), a stream (TCP) or both (TLS).
+//!
+//! ```text
+//! open -> [Connect -> Connected] -> session's handshake -> Up -> Said.. -> Down
+//!          streams only                   |                        ^
+//!                                         +-- refused, failed -----+
+//! ```
+//!
+//! Which links use a channel is the [`Meter`](super::Meter)'s knowledge. What a channel has to tell waits in
+//! one queue until the meter's client has said all it has to say, so that each failure is told by itself.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::credentials::fingerprint;
+use super::map;
+use super::output::{Output, StreamNews};
+use crate::base::Instant;
+use crate::metrics::{Event, FailureKind, Stage};
+use crate::protocol::client::{self, Link, OpenFailed};
+use crate::protocol::lwm2m::Scheme;
+use crate::secure::{self, ClientSecurity, Options, Session};
+
+/// The number of a channel, which is also that of its stream, if it is one. Never used twice by one meter.
+pub(super) type ChannelId = std::num::NonZeroU32;
+
+/// What a channel is to be.
+pub(super) struct Wanted {
+    pub scheme: Scheme,
+    pub security: ClientSecurity,
+}
+
+/// All channels of one meter.
+pub(super) struct Channels {
+    options: Arc<Options>,
+    open: Vec<Channel>,
+    /// The number of the last that was opened.
+    last: u32,
+    news: VecDeque<News>,
+    /// What channels are to be once the names of their servers have addresses.
+    awaiting_names: Vec<(Link, Wanted)>,
+    /// What is said and heard, if somebody wants to see it.
+    tap: Option<VecDeque<Output>>,
+}
+
+/// What a channel has to tell.
+pub(super) enum News {
+    /// To be done or counted.
+    Output(Output),
+    /// Those who use this channel can speak.
+    Up(ChannelId),
+    /// The server said this: a datagram, or the next bytes of a stream.
+    Said(ChannelId, Vec<u8>),
+    /// The channel is no more.
+    Down(ChannelId, Over),
+    /// The channel was closed by the meter, and its last bytes are out.
+    Gone(ChannelId),
+    /// A link cannot have a channel at all: its account has no credentials that can be used.
+    Unusable(Link),
+}
+
+/// How a channel came to its end.
+#[derive(Clone, Copy)]
+pub(super) enum Over {
+    /// It was never of use.
+    Failed(FailureKind, OpenFailed),
+    /// It was, until now.
+    Closed(client::Closed),
+}
+
+impl Over {
+    /// Nobody was reached, for this reason.
+    fn unreached(kind: FailureKind) -> Self {
+        Over::Failed(kind, OpenFailed::Unreachable)
+    }
+
+    fn failed(why: secure::Failure) -> Self {
+        Over::Failed(map::handshake_failure(why), OpenFailed::Handshake { alert: why.alert() })
+    }
+}
+
+struct Channel {
+    id: ChannelId,
+    address: SocketAddr,
+    scheme: Scheme,
+    /// Which link it was opened for first: whose handshake it was.
+    opener: Link,
+    /// Of what it was opened with.
+    fingerprint: u64,
+    /// When its session, or before that its stream, was begun.
+    began: Instant,
+    engine: Engine,
+    /// The session has come up.
+    connected: bool,
+    /// Those who use it know.
+    announced: bool,
+}
+
+enum Engine {
+    /// A stream that is not connected yet, and how its session is to begin.
+    Connecting(Box<ClientSecurity>),
+    Session(Session),
+}
+
+impl Channel {
+    fn session(&mut self) -> Option<&mut Session> {
+        match &mut self.engine {
+            Engine::Session(session) => Some(session),
+            Engine::Connecting(_) => None,
+        }
+    }
+
+    fn timeout(&self) -> Option<Instant> {
+        match &self.engine {
+            Engine::Session(session) => session.poll_timeout(),
+            Engine::Connecting(_) => None,
+        }
+    }
+
+    /// What its end is to those who use it.
+    fn over(&self, how: secure::Closed) -> Over {
+        /// RFC 5246 §7.2.1.
+        const CLOSE_NOTIFY: u8 = 0;
+        match (how, self.connected) {
+            (secure::Closed::Orderly, true) => Over::Closed(client::Closed::Orderly),
+            (secure::Closed::Failed(why), true) => {
+                Over::Closed(client::Closed::Broken { alert: why.alert() })
+            }
+            (secure::Closed::Failed(why), false) => Over::failed(why),
+            (secure::Closed::Orderly, false) if self.scheme.is_stream() => {
+                Over::unreached(FailureKind::ConnectionRefused)
+            }
+            (secure::Closed::Orderly, false) => Over::failed(secure::Failure::Alert(CLOSE_NOTIFY)),
+        }
+    }
+}
+
+impl Channels {
+    pub(super) fn new(options: Arc<Options>) -> Self {
+        Channels {
+            options,
+            open: Vec::new(),
+            last: 0,
+            news: VecDeque::new(),
+            awaiting_names: Vec::new(),
+            tap: None,
+        }
+    }
+
+    // ----- opening and closing ------------------------------------------------------------------------
+
+    /// The channel that leads to `address`: the one there is, if it was opened with the same credentials, or a
+    /// new one that begins now. Streams are never shared: which message is for whom could not be told.
+    pub(super) fn open(
+        &mut self,
+        link: Link,
+        wanted: Wanted,
+        address: SocketAddr,
+        now: Instant,
+    ) -> ChannelId {
+        let Wanted { scheme, security } = wanted;
+        let fingerprint = fingerprint(&security);
+        if !scheme.is_stream()
+            && let Some(there) =
+                self.open.iter().find(|channel| channel.address == address && !channel.scheme.is_stream())
+        {
+            if there.fingerprint == fingerprint {
+                return there.id;
+            }
+            // Datagrams carry nothing that tells two sessions with one address apart: the later one has it.
+            self.replace(there.id, now);
+        }
+        self.last = self.last.checked_add(1).expect("a meter opens fewer than four billion channels");
+        let id = ChannelId::new(self.last).expect("one more than something is not zero");
+        let engine = match scheme.is_stream() {
+            true => Engine::Connecting(Box::new(security)),
+            false => Engine::Session(Session::datagram(&security, &self.options, now)),
+        };
+        let channel = Channel {
+            id,
+            address,
+            scheme,
+            opener: link,
+            fingerprint,
+            began: now,
+            engine,
+            connected: false,
+            announced: false,
+        };
+        self.open.push(channel);
+        match scheme.is_stream() {
+            true => self.tell(Output::Connect { stream: id.get(), to: address }),
+            false => _ = self.pump(id, now),
+        }
+        id
+    }
+
+    /// Remembers what the channel of a link is to be, until [`Channels::named`].
+    pub(super) fn await_name(&mut self, link: Link, wanted: Wanted) {
+        self.forget_name(link);
+        self.awaiting_names.push((link, wanted));
+    }
+
+    /// What the channel of a link is to be, now that its server's name has an address.
+    pub(super) fn named(&mut self, link: Link) -> Option<Wanted> {
+        let at = self.awaiting_names.iter().position(|(theirs, _)| *theirs == link)?;
+        Some(self.awaiting_names.swap_remove(at).1)
+    }
+
+    pub(super) fn forget_name(&mut self, link: Link) {
+        self.awaiting_names.retain(|(theirs, _)| *theirs != link);
+    }
+
+    /// A link cannot be opened, as its account has no credentials that can be used.
+    pub(super) fn refuse(&mut self, link: Link) {
+        self.news.push_back(News::Unusable(link));
+    }
+
+    /// Ends a channel in good order: its session says so to the server, and its stream is closed after that.
+    pub(super) fn close(&mut self, id: ChannelId, now: Instant) {
+        if let Some(channel) = self.find(id)
+            && let Some(session) = channel.session()
+        {
+            session.close(now);
+            self.pump(id, now);
+        }
+        self.remove(id, true);
+        self.news.push_back(News::Gone(id));
+    }
+
+    /// Ends all channels in good order.
+    pub(super) fn close_all(&mut self, now: Instant) {
+        while let Some(id) = self.open.first().map(|channel| channel.id) {
+            self.close(id, now);
+        }
+    }
+
+    /// Forgets all channels without a word to the servers, as when the power is cut; streams are given back.
+    pub(super) fn abandon(&mut self) {
+        self.news.clear();
+        self.awaiting_names = Vec::new();
+        while let Some(id) = self.open.first().map(|channel| channel.id) {
+            self.remove(id, true);
+        }
+    }
+
+    /// Whether there is any.
+    pub(super) fn any(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    fn replace(&mut self, id: ChannelId, now: Instant) {
+        let connected = self.find(id).is_some_and(|channel| channel.connected);
+        self.close(id, now);
+        // Whoever used it learns of it before it is forgotten.
+        let over = match connected {
+            true => Over::Closed(client::Closed::Orderly),
+            false => Over::unreached(FailureKind::ConnectionLost),
+        };
+        self.news.pop_back();
+        self.news.push_back(News::Down(id, over));
+    }
+
+    // ----- what comes in ------------------------------------------------------------------------------
+
+    /// A datagram came in. Whether it is a session's at all; if so, whether it meant anything.
+    pub(super) fn handle_datagram(&mut self, from: SocketAddr, bytes: &[u8], now: Instant) -> Option<bool> {
+        let mut channels = self.open.iter_mut();
+        let channel = channels.find(|channel| channel.address == from && !channel.scheme.is_stream())?;
+        let (id, connected) = (channel.id, channel.connected);
+        channel.session()?.handle_input(bytes, now);
+        // In a handshake, a piece of a message is no noise.
+        Some(self.pump(id, now) || !connected)
+    }
+
+    /// News of a stream; of one that was closed meanwhile, nobody wants any.
+    pub(super) fn handle_stream(&mut self, stream: u32, news: StreamNews, now: Instant) {
+        let Some(id) = ChannelId::new(stream) else { return };
+        let options = self.options.clone();
+        let Some(channel) = self.find(id) else { return };
+        match (news, &mut channel.engine) {
+            (StreamNews::Connected, engine @ Engine::Connecting(_)) => {
+                if let Engine::Connecting(security) = engine {
+                    *engine = Engine::Session(Session::stream(security, &options, now));
+                }
+                self.pump(id, now);
+            }
+            (StreamNews::Data(bytes), Engine::Session(session)) => {
+                session.handle_input(&bytes, now);
+                self.pump(id, now);
+            }
+            (StreamNews::Ended, Engine::Session(session)) => {
+                session.handle_end(now);
+                self.pump(id, now);
+                // Half a stream is of no use, whatever the session makes of it.
+                self.fail(id, secure::Closed::Orderly);
+            }
+            (StreamNews::Ended, Engine::Connecting(_)) => self.fail(id, secure::Closed::Orderly),
+            (StreamNews::Broken, _) => {
+                let over = match channel.connected {
+                    true => Over::Closed(client::Closed::Broken { alert: None }),
+                    false => Over::unreached(FailureKind::ConnectionRefused),
+                };
+                self.drop_dead(id, over);
+            }
+            (StreamNews::Refused(why), _) => self.drop_dead(id, Over::unreached(map::unreachable(why))),
+            // Twice connected, or heard before it was: not what streams do.
+            (StreamNews::Connected, Engine::Session(_)) | (StreamNews::Data(_), Engine::Connecting(_)) => {}
+        }
+    }
+
+    /// Datagrams cannot be sent there. Whether that is the end of a handshake, which it then is.
+    pub(super) fn handle_unsendable(&mut self, to: SocketAddr, kind: FailureKind) -> bool {
+        let mut channels = self.open.iter();
+        let unsendable = channels
+            .find(|channel| channel.address == to && !channel.scheme.is_stream() && !channel.connected)
+            .map(|channel| channel.id);
+        if let Some(id) = unsendable {
+            self.drop_dead(id, Over::unreached(kind));
+        }
+        unsendable.is_some()
+    }
+
+    /// Time has passed.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        let due = |channel: &&mut Channel| channel.timeout().is_some_and(|at| at <= now);
+        let mut pumped = Vec::new();
+        for channel in self.open.iter_mut().filter(due) {
+            pumped.push(channel.id);
+            if let Some(session) = channel.session() {
+                session.handle_timeout(now);
+            }
+        }
+        for id in pumped {
+            self.pump(id, now);
+        }
+    }
+
+    /// Says this on a channel. One that has ended meanwhile says nothing: those who use it are about to hear.
+    pub(super) fn send(&mut self, id: ChannelId, bytes: Vec<u8>, now: Instant) {
+        let Some(channel) = self.find(id).filter(|channel| channel.connected) else { return };
+        if let Some(session) = channel.session() {
+            session.send(bytes, now);
+            self.pump(id, now);
+        }
+    }
+
+    // ----- what comes out -----------------------------------------------------------------------------
+
+    /// What there is to tell next.
+    pub(super) fn poll_news(&mut self) -> Option<News> {
+        let news = self.news.pop_front();
+        match news {
+            Some(News::Up(id)) => {
+                if let Some(channel) = self.find(id) {
+                    channel.announced = true;
+                }
+            }
+            // A session that is up and silent keeps no empty queue.
+            None if self.open.iter().all(|channel| channel.connected) => self.news = VecDeque::new(),
+            _ => {}
+        }
+        news
+    }
+
+    /// When to call `handle_timeout`.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.open.iter().filter_map(Channel::timeout).min()
+    }
+
+    /// Whether those who use a channel were told that they can speak on it.
+    pub(super) fn is_announced(&self, id: ChannelId) -> bool {
+        self.open.iter().any(|channel| channel.id == id && channel.announced)
+    }
+
+    // ----- the tap ------------------------------------------------------------------------------------
+
+    /// Has what is said and heard shown, or no longer.
+    pub(super) fn set_tap(&mut self, on: bool) {
+        self.tap = on.then(VecDeque::new);
+    }
+
+    /// Whether somebody wants to see what is said and heard.
+    pub(super) fn is_tapped(&self) -> bool {
+        self.tap.is_some()
+    }
+
+    /// Shows something, if somebody wants to see it.
+    pub(super) fn show(&mut self, output: Output) {
+        if let Some(tap) = &mut self.tap {
+            tap.push_back(output);
+        }
+    }
+
+    /// What is shown next.
+    pub(super) fn poll_shown(&mut self) -> Option<Output> {
+        self.tap.as_mut()?.pop_front()
+    }
+
+    // ----- plumbing -----------------------------------------------------------------------------------
+
+    fn find(&mut self, id: ChannelId) -> Option<&mut Channel> {
+        self.open.iter_mut().find(|channel| channel.id == id)
+    }
+
+    fn tell(&mut self, output: Output) {
+        self.news.push_back(News::Output(output));
+    }
+
+    /// Takes over what a session has to say, until it is silent; whether that was anything.
+    fn pump(&mut self, id: ChannelId, now: Instant) -> bool {
+        let mut any = false;
+        while let Some(channel) = self.find(id)
+            && let Some(output) = channel.session().and_then(Session::poll_output)
+        {
+            any = true;
+            match output {
+                secure::Output::Transmit(bytes) => {
+                    let output = match channel.scheme.is_stream() {
+                        true => Output::Write { stream: id.get(), bytes },
+                        false => Output::Transmit { to: channel.address, bytes },
+                    };
+                    self.tell(output);
+                }
+                secure::Output::Received(bytes) => self.news.push_back(News::Said(id, bytes)),
+                secure::Output::Connected(handshake) => {
+                    channel.connected = true;
+                    self.count_handshake(id, handshake, now);
+                    self.news.push_back(News::Up(id));
+                }
+                secure::Output::Retransmitted => self.tell(Output::Event(Event::FlightRetransmitted)),
+                secure::Output::Closed(how) => self.fail(id, how),
+            }
+        }
+        any
+    }
+
+    /// A plain stream has no handshake.
+    fn count_handshake(&mut self, id: ChannelId, handshake: secure::Handshake, now: Instant) {
+        let Some(channel) = self.find(id).filter(|channel| channel.scheme.is_secure()) else { return };
+        let latency = now.since(channel.began);
+        let whose = match channel.opener {
+            Link::Bootstrap => Some(Stage::HandshakeBootstrap),
+            Link::Server(_) => Some(Stage::HandshakeEms),
+            Link::Package => None,
+        };
+        for stage in [Some(Stage::Handshake), whose].into_iter().flatten() {
+            self.tell(Output::Event(Event::Stage { stage, latency }));
+        }
+        let secure::Handshake { flights, retransmissions, bytes } = handshake;
+        self.tell(Output::Event(Event::Handshake { flights, retransmissions, bytes }));
+    }
+
+    /// A channel's session is over.
+    fn fail(&mut self, id: ChannelId, how: secure::Closed) {
+        if let Some(over) = self.find(id).map(|channel| channel.over(how)) {
+            self.remove(id, true);
+            self.news.push_back(News::Down(id, over));
+        }
+    }
+
+    /// The network has taken a channel away: there is nothing left to be closed.
+    fn drop_dead(&mut self, id: ChannelId, over: Over) {
+        self.remove(id, false);
+        self.news.push_back(News::Down(id, over));
+    }
+
+    fn remove(&mut self, id: ChannelId, disconnect: bool) {
+        let Some(at) = self.open.iter().position(|channel| channel.id == id) else { return };
+        let channel = self.open.remove(at);
+        self.open.shrink_to_fit();
+        if disconnect && channel.scheme.is_stream() {
+            self.tell(Output::Disconnect { stream: id.get() });
+        }
+    }
+}
