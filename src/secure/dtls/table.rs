@@ -382,11 +382,11 @@ impl Table {
 
 impl Peer {
     /// Tells the peer that it is over, if there is a way to.
-    fn part(mut self: Box<Self>, peer: SocketAddr, sink: &mut Sink<'_>) {
+    fn part(mut self, peer: SocketAddr, sink: &mut Sink<'_>) {
         transmit(self.end.close().transmit, peer, self.local, sink);
     }
 
-    fn leave(self: Box<Self>, peer: SocketAddr, sink: &mut Sink<'_>) {
+    fn leave(self, peer: SocketAddr, sink: &mut Sink<'_>) {
         let how = self.how_it_ends();
         self.part(peer, sink);
         sink.out.push_back(ListenerOutput::Closed { peer, how });
