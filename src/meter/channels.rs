@@ -240,7 +240,7 @@ impl Channels {
 
     /// Forgets all channels without a word to the servers, as when the power is cut; streams are given back.
     pub(super) fn abandon(&mut self) {
-        self.news.clear();
+        self.news.retain(|news| matches!(news, News::Output(Output::Event(_))));
         self.awaiting_names = Vec::new();
         while let Some(id) = self.open.first().map(|channel| channel.id) {
             self.remove(id, true, Event::HandshakeAbandoned);
