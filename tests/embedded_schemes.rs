@@ -131,7 +131,15 @@ impl Town {
         };
         socket.wait_for(LOOK);
         let exchange = Exchange::over(transport, Arc::default(), Seed(number).rng());
-        Device { clock: self.clock, socket, session, exchange, written: Vec::new(), waiting: None }
+        Device {
+            clock: self.clock,
+            socket,
+            session,
+            exchange,
+            connected: false,
+            written: Vec::new(),
+            asked: None,
+        }
     }
 
     /// The device is bootstrapped, registers, and goes; what it was written.
@@ -206,20 +214,28 @@ struct Device {
     socket: Socket,
     session: Session,
     exchange: Exchange,
-    /// What was written to /0; then what else happened, in `waiting`.
+    connected: bool,
+    /// What was written to /0.
     written: Vec<u8>,
-    /// The message that ended a bootstrap.
-    waiting: Option<Code>,
+    /// The method of the last request it was sent.
+    asked: Option<Code>,
 }
 
 impl Device {
+    /// Whether it was told that its bootstrap is over (Bootstrap-Finish is a POST, and nothing else is).
     fn finished(&self) -> bool {
-        self.waiting == Some(Code::POST)
+        self.asked == Some(Code::POST)
     }
 
     /// Asks, and goes on answering until it has its answer and is `done`.
     fn ask(&mut self, request: Message, done: impl Fn(&Device) -> bool) -> Code {
         let begun = self.clock.now();
+        self.write();
+        while !self.connected {
+            assert!(self.clock.now().since(begun) < ENOUGH, "it is not let in");
+            self.listen();
+            self.write();
+        }
         self.exchange.request(request, begun);
         let mut answer = None;
         loop {
@@ -239,7 +255,7 @@ impl Device {
                         if message.code() == Code::PUT && message.path_is(&["0"]) {
                             self.written = message.payload().to_vec();
                         }
-                        self.waiting = Some(message.code());
+                        self.asked = Some(message.code());
                         self.exchange.respond(received, Message::response(code), now);
                     }
                     Output::Event(_) => {}
@@ -260,7 +276,10 @@ impl Device {
             match output {
                 Way::Transmit(bytes) => self.socket.write(&bytes),
                 Way::Received(bytes) => self.exchange.handle_input(&bytes, now),
-                Way::Connected(_) => self.exchange.connected(now),
+                Way::Connected(_) => {
+                    self.connected = true;
+                    self.exchange.connected(now);
+                }
                 Way::Retransmitted => {}
                 Way::Closed(how) => panic!("the session is over: {how:?}"),
             }

@@ -10,7 +10,7 @@ pub(super) enum Door {
     /// UDP, plain or under DTLS.
     Datagrams(ServerBinding),
     /// TCP, plain or under TLS.
-    Streams(StreamBinding),
+    Streams(Box<StreamBinding>),
 }
 
 impl Door {
@@ -46,7 +46,7 @@ impl Door {
     ) -> Result<Door, OpenError> {
         if stream {
             let config = StreamConfig { gate, reuse_port, ..StreamConfig::new(clock) };
-            return StreamBinding::bind(address, config).map(Door::Streams);
+            return StreamBinding::bind(address, config).map(Box::new).map(Door::Streams);
         }
         let config = ServerConfig { gate, reuse_port, timestamps: false, ..ServerConfig::new(clock) };
         ServerBinding::bind(address, config).map(Door::Datagrams)
