@@ -103,7 +103,7 @@ fn last_words(now: Instant, counts: &ServerCounts, told: &Told, uris: [(&'static
 /// Counts on one line; those that should be zero are there only if they are not.
 fn line(now: Instant, counts: &ServerCounts) -> String {
     let mut text = format!("{:>8}", elapsed(now.since_origin()));
-    if let Some(BootstrapCounts { counters, traffic, udp }) = &counts.bootstrap {
+    if let Some(BootstrapCounts { counters, traffic, udp, .. }) = &counts.bootstrap {
         let usual = [(counters.requests, "requests"), (counters.finished, "finished")];
         let odd = [(counters.failed, "failed"), (counters.refused, "refused")];
         text += &format!("  bootstrap: {}", list(&usual, &odd, traffic, udp));

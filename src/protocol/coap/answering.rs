@@ -1,7 +1,7 @@
 //! The answering half of [`Exchange`]: requests of the peer and our responses (RFC 7252 §4.5, §5.2,
 //! RFC 7959).
 
-use super::block::{Block, size_of_szx};
+use super::block::{Block, Portion};
 use super::bodies::Asked;
 use super::dedup::{Evicted, Key, Seen, Stage};
 use super::event::{Event, Noise, Received, Stat};
@@ -19,22 +19,35 @@ impl Exchange {
     /// Answers a request: in the acknowledgement while there is none yet, on its own afterwards; a
     /// Non-confirmable request by a Non-confirmable response. In blocks if the payload is larger than
     /// [`Params::block_size`](super::Params::block_size), or than the peer asked for.
+    ///
+    /// Over a stream simply by a message with its token; in blocks if it is larger than the peer takes. To a
+    /// request from a connection that is gone there is no answer (RFC 8323 §3.3: over the same connection):
+    /// that is [`Stat::ResponseUnacknowledged`].
     pub fn respond(&mut self, to: Received, response: Message, now: Instant) {
         let request = to.message;
+        if self.outlived(&request) {
+            return self.stat(Stat::ResponseUnacknowledged);
+        }
         let response = self.cut(&request, response, now);
         self.note_observer(&request, &response);
         self.answer(&request, response, None, now);
+        self.settled(&request);
     }
 
     /// Lets a request go unanswered and forgets that it came: when the peer sends it again, it is given out
     /// again.
     pub fn ignore(&mut self, received: Received) {
         self.seen.disregard(Key::of(&received.message));
+        self.settled(&received.message);
     }
 
     /// Answers a request with a Reset, as a peer does that cannot make sense of it (RFC 7252 §4.2, §4.3), and
-    /// forgets that it came. Nothing is sent if an Empty acknowledgement went out already.
+    /// forgets that it came. Nothing is sent if an Empty acknowledgement went out already, nor over a stream,
+    /// which knows no Reset: there it is [`Exchange::ignore`].
     pub fn reset(&mut self, received: Received) {
+        if self.stream.is_some() {
+            return self.ignore(received);
+        }
         let request = received.message;
         let key = Key::of(&request);
         if request.kind() == Type::Non || self.seen.is_open(key) {
@@ -43,7 +56,7 @@ impl Exchange {
         self.seen.disregard(key);
     }
 
-    /// Takes a request.
+    /// Takes a request out of a datagram.
     pub(super) fn on_request(&mut self, request: Message, now: Instant) {
         let key = Key::of(&request);
         let lifetime = self.params.exchange_lifetime();
@@ -57,6 +70,11 @@ impl Exchange {
                 return;
             }
         }
+        self.on_new_request(request, key, repeated, now);
+    }
+
+    /// Takes a request that has to be looked at.
+    pub(super) fn on_new_request(&mut self, request: Message, key: Key, repeated: bool, now: Instant) {
         if request.unknown_critical().is_some() {
             // RFC 7252 §5.4.1: 4.02 for a Confirmable request, silence for another.
             self.noise(Noise::CriticalOption);
@@ -65,7 +83,7 @@ impl Exchange {
             }
             return;
         }
-        if request.has_reserved_block() {
+        if self.largest_szx() < Block::BERT && request.has_reserved_block() {
             // RFC 7959 §2.2.
             self.refuse(&request, Code::BAD_REQUEST, now);
             return;
@@ -76,6 +94,7 @@ impl Exchange {
         }
         let stage = if request.kind() == Type::Con { Stage::Open } else { Stage::Silent };
         self.remember(key, stage, None, now);
+        self.opened();
         self.event(Event::Request(Received { message: request, repeated }));
     }
 
@@ -116,8 +135,9 @@ impl Exchange {
     /// Whether the request asked for a further block of a body of ours, and got it.
     fn served(&mut self, request: &Message, now: Instant) -> bool {
         let Some(wanted) = request.block2().filter(|block| block.num > 0) else { return false };
-        let wanted = self.limited(wanted);
+        let portion = self.portion(None).limited(wanted.szx);
         let bodies = self.bodies.as_mut();
+        let wanted = (wanted.offset(), portion);
         let block = bodies.and_then(|bodies| bodies.serve(request, wanted, &self.params, now));
         let response = match block {
             Some(block) => block,
@@ -133,23 +153,27 @@ impl Exchange {
     fn cut(&mut self, request: &Message, mut response: Message, now: Instant) -> Message {
         self.echo_block1(request, &mut response);
         let asked = request.block2();
-        let wanted = asked.unwrap_or(Block { num: 0, more: false, szx: self.params.szx() });
-        let wanted = self.limited(wanted);
+        let offset = asked.map_or(0, Block::offset);
         let len = response.payload().len();
-        if wanted.num == 0 && len <= wanted.size() {
-            if asked.is_some() && response.code().is_success() {
-                response.set_block2(wanted);
+        let portion = match asked {
+            Some(wanted) => self.portion(Some(&response)).limited(wanted.szx),
+            None if len <= self.room(&response) => return response,
+            None => self.portion(Some(&response)),
+        };
+        if offset == 0 && len <= portion.span() {
+            if response.code().is_success() {
+                response.set_block2(portion.at(0, len));
             }
             return response;
         }
-        if !response.code().is_success() && len <= wanted.size() {
+        if !response.code().is_success() && len <= portion.span() {
             return response;
         }
-        if !Block::fits(len, wanted.szx) {
+        if !portion.reaches(len) {
             return Message::response(Code::INTERNAL_SERVER_ERROR);
         }
         let bodies = self.bodies.get_or_insert_default();
-        bodies.hand_out(Asked::by(request), response, wanted, &self.params, now)
+        bodies.hand_out(Asked::by(request), response, (offset, portion), &self.params, now)
     }
 
     /// Names in a success the block of the request's body that it answers, with the size we would rather
@@ -157,14 +181,29 @@ impl Exchange {
     fn echo_block1(&self, request: &Message, response: &mut Message) {
         if let (Some(block), true) = (request.block1(), response.code().is_success()) {
             let more = response.code() == Code::CONTINUE;
-            response.set_block1(Block { num: block.num, more, szx: block.szx.min(self.params.szx()) });
+            response.set_block1(Block { num: block.num, more, szx: block.szx.min(self.largest_szx()) });
         }
     }
 
-    /// The wanted block, or the part at its beginning if we use smaller ones (RFC 7959 §2.4).
-    fn limited(&self, wanted: Block) -> Block {
-        let szx = wanted.szx.min(self.params.szx());
-        Block { num: (wanted.offset() / size_of_szx(szx)) as u32, more: false, szx }
+    /// The largest size exponent of a block that the peer may use, or that we ask for.
+    pub(super) fn largest_szx(&self) -> u8 {
+        if self.stream.is_some() { Block::BERT } else { self.params.szx() }
+    }
+
+    /// The largest payload that goes to the peer in one piece with the options of `message`.
+    pub(super) fn room(&self, message: &Message) -> usize {
+        match &self.stream {
+            None => usize::from(self.params.block_size),
+            Some(stream) => stream.room(message),
+        }
+    }
+
+    /// How large bodies are parted that go to the peer with the options of `message`, or with some.
+    pub(super) fn portion(&self, message: Option<&Message>) -> Portion {
+        match &self.stream {
+            None => Portion::block(self.params.szx()),
+            Some(stream) => stream.portion(message),
+        }
     }
 
     /// Answers a request with a bare code, without giving it out.
@@ -186,6 +225,9 @@ impl Exchange {
         let (mid, token) = (request.mid(), request.token());
         if request.declines(response.code()) {
             return self.answer_in_silence(request);
+        }
+        if self.stream.is_some() {
+            return self.send_message(response, token, now);
         }
         if request.kind() == Type::Non {
             let mid = self.fresh_mid();
@@ -246,6 +288,10 @@ impl Exchange {
     }
 
     pub(super) fn remember(&mut self, key: Key, stage: Stage, cached: Option<Vec<u8>>, now: Instant) {
+        if self.stream.is_some() {
+            // RFC 8323 §3.3: a stream neither loses nor doubles what it carries.
+            return;
+        }
         match self.seen.insert(key, stage, cached, now, self.params.exchange_lifetime()) {
             None => {}
             Some(Evicted::Answered) => self.stat(Stat::DedupEvicted),

@@ -13,6 +13,11 @@ impl Exchange {
     /// Sends a Confirmable request, at once or when NSTART allows, in blocks if its payload is larger
     /// than [`Params::block_size`](super::Params::block_size) (and then one after another).
     ///
+    /// Over a stream at once, or as soon as it is connected, whole if the peer takes messages of that size.
+    /// NSTART does not hold it back: congestion is the stream's business (RFC 8323 §3.3). It waits for its
+    /// answer no longer than [EXCHANGE_LIFETIME](super::Params::exchange_lifetime), which is ours to choose: what
+    /// a datagram that was acknowledged waits.
+    ///
     /// Ends in exactly one [`Event::Response`] or [`Event::Failed`].
     pub fn request(&mut self, request: Message, now: Instant) -> Handle {
         self.ask(request, Purpose::Ask, true, now)
@@ -39,8 +44,8 @@ impl Exchange {
         now: Instant,
     ) -> Handle {
         let handle = self.fresh_handle();
-        let (first, transfer) = if request.payload().len() > usize::from(self.params.block_size) {
-            let transfer = Transfer::uploading(request, self.params.szx()).map(Box::new);
+        let (first, transfer) = if self.stream.is_none() && request.payload().len() > self.room(&request) {
+            let transfer = Transfer::uploading(request, self.portion(None)).map(Box::new);
             (transfer.as_ref().and_then(|transfer| transfer.block_to_send()), transfer)
         } else {
             (Some(request), None)
@@ -95,8 +100,11 @@ impl Exchange {
     }
 
     /// Whether a datagram answers something of ours that is under way: which of several exchanges with one
-    /// address it is for.
+    /// address it is for. No exchange over a stream awaits any: its stream is its own.
     pub fn awaits(&self, datagram: &[u8]) -> bool {
+        if self.stream.is_some() {
+            return false;
+        }
         let Ok(message) = Message::decode_within(datagram, self.params.max_message()) else { return false };
         let mut flights = self.requests.iter().filter_map(Outgoing::flight);
         match message.code().is_response() {
@@ -110,14 +118,14 @@ impl Exchange {
     }
 
     /// Moves the next message id as far away as can be from those of `other`, an exchange with the same peer
-    /// from the same address: to the peer, they are of one space (RFC 7252 §4.4).
+    /// from the same address: to the peer, they are of one space (RFC 7252 §4.4). Of no effect on streams.
     pub fn keep_apart(&mut self, other: &Exchange) {
         self.next_mid = other.next_mid.wrapping_add(1 << 15);
     }
 
     /// Requests begun and not yet answered, failed or abandoned (queued ones under NSTART included).
     pub fn in_flight(&self) -> usize {
-        self.requests.iter().filter(|request| !matches!(request.purpose, Purpose::Notify(_))).count()
+        self.requests.iter().filter(|request| request.purpose.is_asked_for()).count()
     }
 
     /// How a request or Confirmable notification is getting on; `None` once it has ended.
@@ -127,7 +135,9 @@ impl Exchange {
         Some(Progress {
             transmissions: request.transmissions,
             next: flight.map(|flight| flight.transmission.due),
-            acknowledged: request.confirmable && flight.is_some_and(|flight| flight.acknowledged),
+            acknowledged: self.stream.is_none()
+                && request.confirmable
+                && flight.is_some_and(|flight| flight.acknowledged),
         })
     }
 
@@ -138,6 +148,9 @@ impl Exchange {
 
     /// Sends what is queued as far as NSTART allows (RFC 7252 §4.7).
     pub(super) fn start_queued(&mut self, now: Instant) {
+        if self.stream.is_some() {
+            return self.start_in_stream(now);
+        }
         while let Some(at) = self.next_to_start() {
             let request = &mut self.requests[at];
             if let (Purpose::Notify(token), outgoing::Stage::Queued(whole)) =
@@ -165,6 +178,9 @@ impl Exchange {
     /// An upload waits until no other body is on its way: peers keep room for one (as `bodies` does),
     /// and RFC 7959 §2.5 has them forget the first when a second begins at the same resource.
     fn next_to_start(&self) -> Option<usize> {
+        if self.stream.is_some() {
+            return self.next_in_stream();
+        }
         // RFC 7641 §4.5.1: one notification at a time for each observer; the next waits for it, others do not.
         let held = |request: &Outgoing| match request.purpose {
             Purpose::Notify(token) => self.notification_in_flight(token),
@@ -281,7 +297,8 @@ impl Exchange {
     }
 
     /// Ends the request at `at` with this response, or sends its next block.
-    fn answered(&mut self, at: usize, response: Message, now: Instant) {
+    pub(super) fn answered(&mut self, at: usize, response: Message, now: Instant) {
+        let szx = self.largest_szx();
         let request = &mut self.requests[at];
         let outgoing::Stage::Sent(flight) = &request.stage else { return };
         let begun = match request.purpose {
@@ -290,7 +307,7 @@ impl Exchange {
         };
         let handle = request.handle;
         let datagram = &flight.transmission.datagram;
-        let step = transfer::advance(&mut request.transfer, datagram, response, &self.params);
+        let step = transfer::advance(&mut request.transfer, datagram, response, szx, &self.params);
         let uploading = request.transfer.as_ref().is_some_and(|transfer| transfer.is_uploading());
         if let Some(begun) = begun.filter(|_| !uploading) {
             self.watch(handle, begun, now);
@@ -327,7 +344,8 @@ impl Exchange {
             // Of an answer in blocks, the first may have begun what a later one spoils.
             Purpose::Observe if !code.is_success() => self.unwatch(handle),
             Purpose::Cancel { observation, .. } => self.unwatch(observation),
-            Purpose::Ask | Purpose::Observe | Purpose::Notify(_) => false,
+            Purpose::Farewell(_) => return,
+            Purpose::Ask | Purpose::Observe | Purpose::Notify(_) | Purpose::Ping => false,
         };
         self.event(Event::Response { handle, message, sent, transmissions });
     }
@@ -337,6 +355,8 @@ impl Exchange {
         let Outgoing { handle, purpose, .. } = self.remove_request(at);
         match purpose {
             Purpose::Ask => {}
+            // Nobody waits for their end.
+            Purpose::Farewell(_) | Purpose::Ping => return,
             Purpose::Observe => _ = self.unwatch(handle),
             Purpose::Cancel { observation, .. } => _ = self.unwatch(observation),
             Purpose::Collect => return self.event(Event::NotificationLost { handle, why }),

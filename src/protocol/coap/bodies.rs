@@ -8,7 +8,7 @@ use std::hash::Hasher as _;
 
 use rustc_hash::FxHasher;
 
-use super::block::Block;
+use super::block::{Block, Portion};
 use super::header::Code;
 use super::message::Message;
 use super::params::Params;
@@ -78,7 +78,7 @@ impl Bodies {
     ) -> Option<Message> {
         let key = request.body_key();
         let payload = request.take_payload();
-        if block.more && payload.len() != block.size() {
+        if block.more && !block.is_filled_by(payload.len()) {
             // RFC 7959 §2.3: only the last block may be short.
             return Some(Message::response(Code::BAD_REQUEST));
         }
@@ -108,31 +108,31 @@ impl Bodies {
         None
     }
 
-    /// The block `request` asks for, if it is of the body being handed out.
+    /// The portion at `offset` that `request` asks for, if it is of the body being handed out.
     pub fn serve(
         &mut self,
         request: &Message,
-        wanted: Block,
+        (offset, portion): (usize, Portion),
         params: &Params,
         now: Instant,
     ) -> Option<Message> {
         let asked = Asked::by(request);
         let serving = self.serving.as_mut().filter(|serving| serving.asked.continued_by(asked))?;
         serving.until = now + params.exchange_lifetime();
-        Some(serving.block(wanted))
+        Some(serving.block(offset, portion))
     }
 
-    /// Begins to hand out the body of `response`, with the block that `wanted` asks for.
+    /// Begins to hand out the body of `response`, with the portion at this offset.
     pub fn hand_out(
         &mut self,
         asked: Asked,
         response: Message,
-        wanted: Block,
+        (offset, portion): (usize, Portion),
         params: &Params,
         now: Instant,
     ) -> Message {
         let serving = Serving::new(asked, response, now + params.exchange_lifetime());
-        let first = serving.block(wanted);
+        let first = serving.block(offset, portion);
         // A body that can be made anew, block by block if need be, does not push out one that cannot.
         if !asked.safe || self.serving.as_ref().is_none_or(|kept| kept.asked.safe || kept.asked == asked) {
             self.serving = Some(serving);
@@ -172,9 +172,9 @@ impl Bodies {
 }
 
 /// The first block of a body that is not kept.
-pub(super) fn first_block(response: Message, szx: u8) -> Message {
+pub(super) fn first_block(response: Message, portion: Portion) -> Message {
     let asked = Asked { key: 0, payload: None, safe: true };
-    Serving::new(asked, response, Instant::ZERO).block(Block { num: 0, more: true, szx })
+    Serving::new(asked, response, Instant::ZERO).block(0, portion)
 }
 
 impl Serving {
@@ -189,13 +189,12 @@ impl Serving {
         Serving { asked, head: response, body, until }
     }
 
-    fn block(&self, wanted: Block) -> Message {
-        let offset = wanted.offset();
+    fn block(&self, offset: usize, portion: Portion) -> Message {
         if offset >= self.body.len() {
             return Message::response(Code::BAD_REQUEST);
         }
-        let block = Block::at(offset, wanted.szx, self.body.len());
-        let end = self.body.len().min(offset + block.size());
+        let block = portion.at(offset, self.body.len());
+        let end = self.body.len().min(offset + portion.span());
         let mut response = self.head.clone();
         if block.num > 0 {
             // RFC 7959 §3.3, §2.6: the echo of Block1 and Observe come with the first block only.

@@ -11,9 +11,9 @@ use super::option_list::{OptionList, Options};
 use super::options;
 
 /// What separates the options from the payload (RFC 7252 §3). As an option it would have the reserved delta.
-const MARKER: u8 = 0xff;
+pub(super) const MARKER: u8 = 0xff;
 
-/// Why a datagram is not a CoAP message.
+/// Why a datagram, or what comes in a stream, is not a CoAP message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum Malformed {
     /// Shorter than the header of four bytes.
@@ -31,7 +31,7 @@ pub enum Malformed {
     /// Code 0.00 with anything after the header, or in a Non-confirmable message (RFC 7252 §4.1, §4.3).
     #[error("an Empty message that is not empty, or not allowed to be")]
     Empty,
-    /// A code of class 1, 6 or 7 (RFC 7252 §12.1; class 7 is for other transports).
+    /// A code of class 1 or 6, or, in a datagram, 7 (RFC 7252 §12.1; class 7 is for streams, RFC 8323 §5.1).
     #[error("reserved code class")]
     CodeClass,
     /// A request in an Acknowledgement, or a Reset that is not Empty (RFC 7252 §4.2).
@@ -70,30 +70,15 @@ impl Message {
         let [first, code, high, low, rest @ ..] = datagram else { return Err(Malformed::TooShort) };
         let (token, rest) = rest.split_at_checked(usize::from(first & 0x0f)).ok_or(Malformed::TokenLength)?;
         let token = Token::new(token).ok_or(Malformed::TokenLength)?;
-        let mut walk = Options::new(rest);
-        // Whatever is wrong with the form of a message comes before what is wrong with its text.
-        let mut readable = true;
-        for (number, value) in walk.by_ref() {
-            readable &= !options::is_text(number) || value.is_ascii() || std::str::from_utf8(value).is_ok();
-        }
-        let payload = match walk.rest() {
-            [] => &[],
-            [MARKER] => return Err(Malformed::PayloadMarker),
-            [MARKER, payload @ ..] => payload,
-            _ => return Err(Malformed::Options),
-        };
-        if !readable {
-            return Err(Malformed::Utf8);
-        }
+        let (options, payload) = read_body(rest, options::is_text)?;
         let (kind, code) = (Type::of_bits(first >> 4), Code(*code));
         check_type(kind, code)?;
-        let written = &rest[..rest.len() - walk.rest().len()];
         Ok(Message {
             kind,
             code,
             mid: u16::from_be_bytes([*high, *low]),
             token,
-            options: OptionList::of_wire(written, walk.last_number()),
+            options: options.to_list(),
             payload: payload.to_vec(),
         })
     }
@@ -116,6 +101,44 @@ impl Message {
         }
         datagram
     }
+}
+
+/// The options of a message as they stand on the wire.
+pub(super) struct Written<'a> {
+    bytes: &'a [u8],
+    last: u16,
+}
+
+impl Written<'_> {
+    pub fn to_list(&self) -> OptionList {
+        OptionList::of_wire(self.bytes, self.last)
+    }
+}
+
+/// Parts what follows the token of a message into options and payload. Which options hold text is told by
+/// `is_text`.
+#[inline]
+pub(super) fn read_body(
+    rest: &[u8],
+    is_text: impl Fn(u16) -> bool,
+) -> Result<(Written<'_>, &[u8]), Malformed> {
+    let mut walk = Options::new(rest);
+    // Whatever is wrong with the form of a message comes before what is wrong with its text.
+    let mut readable = true;
+    for (number, value) in walk.by_ref() {
+        readable &= !is_text(number) || value.is_ascii() || std::str::from_utf8(value).is_ok();
+    }
+    let payload = match walk.rest() {
+        [] => &[],
+        [MARKER] => return Err(Malformed::PayloadMarker),
+        [MARKER, payload @ ..] => payload,
+        _ => return Err(Malformed::Options),
+    };
+    if !readable {
+        return Err(Malformed::Utf8);
+    }
+    let bytes = &rest[..rest.len() - walk.rest().len()];
+    Ok((Written { bytes, last: walk.last_number() }, payload))
 }
 
 /// The rules that need no options.

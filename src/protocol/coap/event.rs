@@ -26,7 +26,7 @@ pub struct Received {
 
 /// What an exchange wants done. Its `Debug` tells the length of a datagram, not its bytes.
 pub enum Output {
-    /// Send this datagram to the peer.
+    /// Send this datagram to the peer; or write these bytes to its stream, a message or signal each time.
     Send(Vec<u8>),
     /// Take note of this.
     Event(Event),
@@ -119,7 +119,8 @@ pub enum Leave {
     },
     /// The peer sent an Abort (§5.6).
     Aborted,
-    /// The peer broke the framing or sent a signal that cannot be borne: it was sent an Abort.
+    /// The peer broke the framing, sent a signal that cannot be borne, or nothing at all when it should have (its
+    /// CSM, or anything after a [ping](super::Exchange::ping)): it was sent an Abort.
     Broken,
 }
 
@@ -142,7 +143,8 @@ pub enum Notified {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failure {
     /// No acknowledgement after the last retransmission, no response within EXCHANGE_LIFETIME after
-    /// an Empty acknowledgement, or none to a Non-confirmable request within MAX_RTT.
+    /// an Empty acknowledgement (over a stream: after the request), or none to a Non-confirmable request within
+    /// MAX_RTT.
     Timeout,
     /// The peer sent a Reset.
     Reset,
@@ -158,14 +160,16 @@ pub enum Failure {
 /// What came in and was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Noise {
-    /// Not a CoAP message; a Confirmable one was rejected with a Reset (RFC 7252 §4.2).
+    /// Not a CoAP message; a Confirmable one was rejected with a Reset (RFC 7252 §4.2), a stream with an Abort
+    /// (RFC 8323 §5.6).
     Malformed(Malformed),
     /// A message with a critical option that is not recognised: a Confirmable request was answered with
     /// 4.02, a Confirmable response was reset, others were dropped (RFC 7252 §5.4.1).
     CriticalOption,
     /// An acknowledgement of nothing that waits for one; often a late duplicate.
     UnmatchedAck,
-    /// A response to nothing that waits for one; a Confirmable one was reset.
+    /// A response to nothing that waits for one; a Confirmable one was reset. Over a stream also a notification
+    /// of an observation that was forgotten.
     UnmatchedResponse,
     /// A Reset of nothing that could be reset.
     UnmatchedReset,
@@ -184,7 +188,8 @@ pub enum Stat {
     DedupEvicted,
     /// A separate response was reset by the peer.
     ResponseReset,
-    /// A separate response was never acknowledged, and given up.
+    /// A separate response was never acknowledged, and given up; or the stream that a request came by was gone
+    /// before it was answered.
     ResponseUnacknowledged,
 }
 

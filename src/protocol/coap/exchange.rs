@@ -17,13 +17,14 @@
 //! What a peer can make this remember is bounded: sixteen messages, one body each way, sixteen separate
 //! responses, sixteen observers of large bodies. Messages nobody asked for leave no trace but a count.
 //!
+//! Over a stream (RFC 8323) there is less of all this: see `stream`.
+//!
 //! This file holds the state and the four verbs; `asking` and `answering` hold the two roles, `observing` and
 //! `notifying` the same for observations.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::bodies::Bodies;
 use super::codec::Malformed;
@@ -34,6 +35,7 @@ use super::message::Message;
 use super::outgoing::{self, Outgoing};
 use super::params::Params;
 use super::relations::Relations;
+use super::stream::Stream;
 use super::transmission::Transmission;
 use crate::base::{Instant, Rng};
 
@@ -44,7 +46,7 @@ pub struct Exchange {
     pub(super) params: Arc<Params>,
     pub(super) rng: Rng,
     /// What `poll_output` has not given out yet. Its memory goes back when it is empty.
-    outputs: VecDeque<Output>,
+    pub(super) outputs: VecDeque<Output>,
     /// Our requests and Confirmable notifications, in the order they were given.
     pub(super) requests: Vec<Outgoing>,
     /// Our separate responses that the peer has not acknowledged.
@@ -55,6 +57,8 @@ pub struct Exchange {
     pub(super) bodies: Option<Box<Bodies>>,
     /// Observations, in either role.
     pub(super) relations: Option<Box<Relations>>,
+    /// What is needed where messages come in a stream; `None` on datagrams.
+    pub(super) stream: Option<Box<Stream>>,
     pub(super) last_activity: Instant,
     pub(super) next_handle: u32,
     pub(super) next_mid: u16,
@@ -73,31 +77,11 @@ pub enum Transport {
 impl Exchange {
     /// Exchanges with a peer nothing was heard of yet, over this transport.
     pub fn over(transport: Transport, params: Arc<Params>, rng: Rng) -> Self {
-        let _ = transport;
-        Exchange::new(params, rng)
-    }
-
-    /// The stream is connected: says what this end can do (CSM, RFC 8323 §5.3). Nothing on datagrams. A
-    /// stream that was [`lost`](Exchange::lost) may be connected again: requests that wait go out then.
-    pub fn connected(&mut self, now: Instant) {
-        let _ = now;
-    }
-
-    /// The stream is gone: what was received of a message is forgotten, and every request on its way fails with
-    /// [`Failure::Lost`](super::Failure::Lost). Nothing on datagrams.
-    pub fn lost(&mut self, now: Instant) {
-        let _ = now;
-    }
-
-    /// Asks the peer whether it is there (RFC 8323 §5.4); on datagrams an Empty Confirmable message.
-    pub fn ping(&mut self, now: Instant) {
-        let _ = now;
-    }
-
-    /// Tells the peer that this end is about to leave, and may be connected to again after `hold_off` (RFC 8323
-    /// §5.5). Nothing on datagrams.
-    pub fn release(&mut self, hold_off: Duration) {
-        let _ = hold_off;
+        let mut exchange = Exchange::new(params, rng);
+        if transport == Transport::Stream {
+            exchange.stream = Some(Box::new(Stream::numbered(exchange.next_mid)));
+        }
+        exchange
     }
 
     /// Exchanges with a peer nothing was heard of yet. Draws the first message id from `rng`.
@@ -113,14 +97,18 @@ impl Exchange {
             seen: Seen::default(),
             bodies: None,
             relations: None,
+            stream: None,
             last_activity: Instant::ZERO,
             next_handle: 0,
             next_mid,
         }
     }
 
-    /// Takes a datagram from the peer.
+    /// Takes a datagram from the peer; or, of a stream, the bytes that came next, however many.
     pub fn handle_input(&mut self, datagram: &[u8], now: Instant) {
+        if self.stream.is_some() {
+            return self.handle_stream(datagram, now);
+        }
         let message = match Message::decode_within(datagram, self.params.max_message()) {
             Ok(message) => message,
             Err(why) => return self.reject(datagram, why),
@@ -155,6 +143,7 @@ impl Exchange {
             relations.forget(now);
             relations.is_empty()
         });
+        self.stop_waiting(now);
         self.start_queued(now);
     }
 
@@ -184,20 +173,25 @@ impl Exchange {
         let notified = self.relations.as_ref().and_then(|relations| relations.forgotten_at());
         let forget = seen.into_iter().chain(bodies).chain(notified).map(|at| (at, Reason::Forget));
         let start = self.may_start().then_some((self.last_activity, Reason::Start));
-        requests.chain(responses).chain(acks).chain(forget).chain(start).min_by_key(|(at, _)| *at)
+        let silent = self.stream.as_ref().and_then(|stream| stream.patience());
+        let silent = silent.map(|at| (at, Reason::AwaitResponse));
+        let waits = requests.chain(responses).chain(acks).chain(silent);
+        waits.chain(forget).chain(start).min_by_key(|(at, _)| *at)
     }
 
     /// Nothing under way: a peer that may be forgotten once [`Params::exchange_lifetime`] has passed
-    /// since [`Exchange::last_activity`], unless [it is observed](Exchange::observations).
+    /// since [`Exchange::last_activity`], unless [it is observed](Exchange::observations) or [its stream is
+    /// connected](Exchange::is_connected).
     pub fn is_idle(&self) -> bool {
         self.outputs.is_empty()
             && self.requests.is_empty()
             && self.responses.is_empty()
             && !self.seen.any_open()
             && !self.bodies.as_ref().is_some_and(|bodies| bodies.is_assembling())
+            && !self.stream.as_ref().is_some_and(|stream| stream.is_busy())
     }
 
-    /// When a message was last received or sent; the origin of the run if there was none.
+    /// When a message was last received or sent, or a stream connected or lost; the origin of the run if there was none.
     pub fn last_activity(&self) -> Instant {
         self.last_activity
     }
@@ -330,6 +324,7 @@ impl Exchange {
             + self.seen.heap()
             + self.relations.as_ref().map_or(0, |relations| relations.passing_heap())
             + self.bodies.as_ref().map_or(0, |bodies| size_of::<Bodies>() + bodies.heap())
+            + self.stream.as_ref().map_or(0, |stream| stream.heap())
     }
 }
 

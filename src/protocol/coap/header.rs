@@ -102,6 +102,16 @@ impl Code {
     pub const NOT_IMPLEMENTED: Code = Code(0xa1);
     /// 5.03
     pub const SERVICE_UNAVAILABLE: Code = Code(0xa3);
+    /// 7.01, Capabilities and Settings (RFC 8323 §5.3; streams only, as all of class 7)
+    pub const CSM: Code = Code(0xe1);
+    /// 7.02 (RFC 8323 §5.4)
+    pub const PING: Code = Code(0xe2);
+    /// 7.03 (RFC 8323 §5.4)
+    pub const PONG: Code = Code(0xe3);
+    /// 7.04 (RFC 8323 §5.5)
+    pub const RELEASE: Code = Code(0xe4);
+    /// 7.05 (RFC 8323 §5.6)
+    pub const ABORT: Code = Code(0xe5);
 
     /// Whether this is a method (0.01 to 0.31), known or not.
     pub fn is_request(self) -> bool {
@@ -111,6 +121,11 @@ impl Code {
     /// Whether this is a response code (2.00 to 5.31), known or not.
     pub fn is_response(self) -> bool {
         (2..=5).contains(&(self.0 >> 5))
+    }
+
+    /// Whether this is the code of a signal between the ends of a stream (7.00 to 7.31), known or not.
+    pub fn is_signal(self) -> bool {
+        self.0 >> 5 == 7
     }
 
     /// Whether this is a response of class 2.

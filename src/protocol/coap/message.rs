@@ -157,7 +157,7 @@ impl Message {
 
 /// Reading.
 impl Message {
-    /// Its type.
+    /// Its type. In a stream there is none: a request counts as Confirmable, all else as Non-confirmable.
     pub fn kind(&self) -> Type {
         self.kind
     }
@@ -167,7 +167,7 @@ impl Message {
         self.code
     }
 
-    /// Its message id.
+    /// Its message id. In a stream there is none, and this means nothing.
     pub fn mid(&self) -> u16 {
         self.mid
     }
@@ -234,15 +234,14 @@ impl Message {
         self.uint(number::NO_RESPONSE).and_then(|classes| u8::try_from(classes).ok())
     }
 
-    /// The Block1 value: which part of the request's body this is. `None` also for the reserved size 7.
+    /// The Block1 value: which part of the request's body this is.
     pub fn block1(&self) -> Option<Block> {
-        self.uint(number::BLOCK1).and_then(Block::from_uint)
+        self.uint(number::BLOCK1).map(Block::from_uint)
     }
 
-    /// The Block2 value: which part of the response's body this is, or is wanted. `None` also for the
-    /// reserved size 7.
+    /// The Block2 value: which part of the response's body this is, or is wanted.
     pub fn block2(&self) -> Option<Block> {
-        self.uint(number::BLOCK2).and_then(Block::from_uint)
+        self.uint(number::BLOCK2).map(Block::from_uint)
     }
 
     /// The Size1 value: bytes in the whole body of the request (RFC 7959 §4).
@@ -290,12 +289,10 @@ impl Message {
         }
     }
 
-    /// Whether a Block option asks for size 7 (RFC 7959 §2.2: to be answered with 4.00).
+    /// Whether a Block option has size 7, which is reserved on datagrams (RFC 7959 §2.2: to be answered with
+    /// 4.00).
     pub(super) fn has_reserved_block(&self) -> bool {
-        [number::BLOCK1, number::BLOCK2]
-            .into_iter()
-            .filter_map(|number| self.uint(number))
-            .any(|value| Block::from_uint(value).is_none())
+        [self.block1(), self.block2()].into_iter().flatten().any(|block| block.szx == Block::BERT)
     }
 
     pub(super) fn set_block1(&mut self, block: Block) {

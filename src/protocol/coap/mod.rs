@@ -1,5 +1,5 @@
 //! CoAP (RFC 7252) without sockets: messages, the exchange layer with one peer, block-wise transfer
-//! (RFC 7959), observing (RFC 7641).
+//! (RFC 7959), observing (RFC 7641), all of it over datagrams or streams (RFC 8323).
 //!
 //! [`Exchange`] is the front: a request goes in, a response or a failure comes out, and whatever the
 //! network does in between (loss, duplicates, reordering, bodies in blocks) stays inside. It never opens
@@ -22,6 +22,7 @@ mod options;
 mod outgoing;
 mod params;
 mod relations;
+mod stream;
 mod transfer;
 mod transmission;
 mod words;
@@ -36,4 +37,4 @@ pub use exchange::{Exchange, Transport};
 pub use header::{Code, Token, Type};
 pub use message::{ContentFormat, Message};
 pub use params::{Params, ParamsError};
-pub use words::datagram_in_words;
+pub use words::{StreamWords, datagram_in_words};

@@ -9,7 +9,6 @@
 //! in flight  the newer one goes out instead of the next retransmission, or after the acknowledgement
 //! ```
 
-use super::block::{Block, size_of_szx};
 use super::bodies::{self, Asked};
 use super::event::{Event, Failure, Handle, Notified};
 use super::exchange::Exchange;
@@ -29,8 +28,15 @@ impl Exchange {
     /// ends in that only if the peer resets it within NON_LIFETIME, and is not the seventeenth or older by
     /// then. If a Confirmable one of the same token is under way, the new one takes over from it and is
     /// Confirmable as well: the observer must get the latest state in the end (RFC 7641 §4.5.2).
+    ///
+    /// Over a stream it goes out at once, and a Confirmable one is [`Notified::Acknowledged`] by that (RFC 8323
+    /// appendix A.2); but where there is no connection, no observer is left: [`Notified::TimedOut`] (A.4).
     pub fn notify(&mut self, token: Token, notification: Message, confirmable: bool, now: Instant) -> Handle {
         let handle = self.fresh_handle();
+        if self.stream.is_some() {
+            self.notify_in_stream(token, notification, handle, confirmable, now);
+            return handle;
+        }
         if let Some(waiting) = self.waiting_notification(token) {
             let waiting = &mut self.requests[waiting];
             let old = std::mem::replace(&mut waiting.handle, handle);
@@ -71,17 +77,21 @@ impl Exchange {
         if !notification.code().is_success() {
             self.forget_observer(token);
         }
-        let szx = observer.map_or(self.params.szx(), |(_, szx)| szx);
-        if notification.payload().len() <= size_of_szx(szx) {
+        let len = notification.payload().len();
+        let portion = match observer {
+            None if len <= self.room(&notification) => return notification,
+            None => self.portion(Some(&notification)),
+            Some((_, szx)) => self.portion(Some(&notification)).limited(szx),
+        };
+        if len <= portion.span() {
             return notification;
         }
-        if !Block::fits(notification.payload().len(), szx) {
+        if !portion.reaches(len) {
             return Message::response(Code::INTERNAL_SERVER_ERROR);
         }
-        let Some((asked, szx)) = observer else { return bodies::first_block(notification, szx) };
-        let first = Block { num: 0, more: true, szx };
+        let Some((asked, _)) = observer else { return bodies::first_block(notification, portion) };
         let bodies = self.bodies.get_or_insert_default();
-        bodies.hand_out(asked, notification, first, &self.params, now)
+        bodies.hand_out(asked, notification, (0, portion), &self.params, now)
     }
 
     /// Takes note of an observer from the answer to its request: one whose notifications may be in blocks,
@@ -91,7 +101,7 @@ impl Exchange {
         let accepted = register == 0 && answer.code().is_success() && answer.observe().is_some();
         match answer.block2().or(request.block2()).filter(|_| accepted) {
             Some(block) => {
-                let szx = block.szx.min(self.params.szx());
+                let szx = block.szx.min(self.largest_szx());
                 let relations = self.relations.get_or_insert_default();
                 relations.add_observer(request.token(), Asked::by(request), szx);
             }

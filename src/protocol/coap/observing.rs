@@ -58,7 +58,14 @@ impl Exchange {
     /// Ends an observation without a word: the next notification is reset, which tells the peer (RFC 7641
     /// §3.6). One that is still being fetched, or a first answer that is, ends as
     /// [abandoned](Failure::Abandoned).
+    ///
+    /// A stream knows no Reset, so there the peer is told by a GET with Observe 1 (RFC 8323 appendix A.4), which
+    /// goes out with the next [`handle_timeout`](Exchange::handle_timeout), for which the deadline is set;
+    /// nothing is heard of its answer.
     pub fn forget_observation(&mut self, handle: Handle) {
+        if self.stream.is_some() {
+            self.deregister(handle);
+        }
         self.unwatch(handle);
         self.abandon(handle);
     }
@@ -79,7 +86,9 @@ impl Exchange {
         let code = message.code();
         let Some(relations) = &mut self.relations else { return };
         let number = relations::begins(&message);
-        if !number.is_none_or(|number| relations.watched.heard(handle, number, now)) {
+        // RFC 8323 appendix A.1: what comes in a stream comes in its order, whatever its number.
+        let ordered = self.stream.is_some();
+        if !number.is_none_or(|number| relations.watched.heard(handle, number, now) || ordered) {
             // Overtaken by a fresher one. Blocks of it could not be had any more.
             self.event(Event::Notification { handle, message, fresh: false });
             return;
@@ -94,9 +103,10 @@ impl Exchange {
         let fetched = self.requests.iter().position(fetched);
         if let Some(at) = fetched.filter(|at| self.requests[*at].purpose == Purpose::Observe) {
             // The answer that is still being fetched is of an older state: this one takes its place.
+            let szx = self.largest_szx();
             let answer = &mut self.requests[at];
             answer.transfer = None;
-            let step = transfer::advance(&mut answer.transfer, &request, message, &self.params);
+            let step = transfer::advance(&mut answer.transfer, &request, message, szx, &self.params);
             return self.follow(at, step, now);
         }
         if let Some(at) = fetched {
@@ -115,7 +125,7 @@ impl Exchange {
     /// tokens of their own).
     fn collect(&mut self, handle: Handle, request: &[u8], message: Message, now: Instant) {
         let mut transfer = None;
-        match transfer::advance(&mut transfer, request, message, &self.params) {
+        match transfer::advance(&mut transfer, request, message, self.largest_szx(), &self.params) {
             Step::Done(message) => self.event(Event::Notification { handle, message, fresh: true }),
             Step::Broken(code) => {
                 self.event(Event::NotificationLost { handle, why: Failure::Blockwise(code) });

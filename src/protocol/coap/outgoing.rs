@@ -35,8 +35,19 @@ pub(super) enum Purpose {
     Cancel { observation: Handle, token: Token },
     /// To fetch the rest of a notification.
     Collect,
+    /// To end one that is forgotten here, over a stream, with the token it was begun with.
+    Farewell(Token),
     /// No request: a notification to the observer with this token.
     Notify(Token),
+    /// No request: an Empty message that the peer resets if it is there (RFC 7252 §4.3).
+    Ping,
+}
+
+impl Purpose {
+    /// Whether somebody waits for its end as that of a request.
+    pub fn is_asked_for(self) -> bool {
+        !matches!(self, Purpose::Farewell(_) | Purpose::Notify(_) | Purpose::Ping)
+    }
 }
 
 /// Where a request is.
@@ -87,6 +98,9 @@ impl Outgoing {
             Purpose::Cancel { token, .. } => {
                 self.transfer.as_ref().is_none_or(|transfer| transfer.is_uploading()).then_some(token)
             }
+            Purpose::Farewell(token) => Some(token),
+            // RFC 7252 §4.1: an Empty message has none.
+            Purpose::Ping => Some(Token::default()),
             Purpose::Ask | Purpose::Observe | Purpose::Collect => None,
         }
     }
@@ -97,9 +111,11 @@ impl Outgoing {
         let Some(flight) = self.flight() else { return false };
         let piggybacked = response.kind() == Type::Ack;
         match self.purpose {
-            Purpose::Notify(_) => return false,
+            Purpose::Notify(_) | Purpose::Ping => return false,
             // A notification that was on its way has the same token (RFC 7641 §3.6).
-            Purpose::Cancel { .. } if !piggybacked && response.observe().is_some() => return false,
+            Purpose::Cancel { .. } | Purpose::Farewell(_) if !piggybacked && response.observe().is_some() => {
+                return false;
+            }
             _ => {}
         }
         flight.token == response.token() && (!piggybacked || flight.transmission.mid == response.mid())

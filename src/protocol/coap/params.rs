@@ -22,9 +22,11 @@ pub struct Params {
     pub ack_random_factor: f64,
     /// MAX_RETRANSMIT: how often a Confirmable message is sent again. 0 to 20.
     pub max_retransmit: u32,
-    /// NSTART: requests to one peer that may wait for an acknowledgement at the same time. At least 1.
+    /// NSTART: requests to one peer that may wait for an acknowledgement at the same time. At least 1. Streams
+    /// have no such limit (RFC 8323 §3.3).
     pub nstart: u32,
-    /// Preferred block size in bytes: a power of two from 16 to 1024 (RFC 7959 §2.2).
+    /// Preferred block size in bytes: a power of two from 16 to 1024 (RFC 7959 §2.2). Not for streams, whose
+    /// messages are as large as the peer takes them (RFC 8323 §6).
     pub block_size: u16,
     /// Largest body in bytes accepted in a block-wise transfer: at least `block_size`, at most 16 MiB.
     pub max_body: usize,
@@ -142,6 +144,15 @@ impl Params {
     /// that RFC 7252 §4.6 leaves for header and options (1152 against 1024).
     pub fn max_message(&self) -> usize {
         self.max_body.saturating_add(128)
+    }
+
+    /// Max-Message-Size (RFC 8323 §5.3.1): the largest message taken from a stream. Eight blocks of 1024 bytes
+    /// at once (§6) and the 128 bytes above, or what [`Params::max_body`] comes to if that is less; but never
+    /// below the base value, 1152 bytes.
+    ///
+    /// Eight, because a message is held in memory until it is whole, of every peer at the same time.
+    pub fn max_stream_message(&self) -> usize {
+        self.max_message().clamp(1152, 8 * 1024 + 128)
     }
 
     /// The first wait for an acknowledgement; `unit` in `0.0 .. 1.0` picks it out of its interval.

@@ -6,7 +6,7 @@
 //! Fetch:                                              its first block -> ask for 1 -> .. -> last block
 //! ```
 
-use super::block::{Block, size_of_szx};
+use super::block::{Block, Portion, size_of_szx};
 use super::header::Code;
 use super::message::Message;
 use super::params::Params;
@@ -36,7 +36,7 @@ struct Upload {
     body: Vec<u8>,
     /// Where the block under way begins.
     offset: usize,
-    szx: u8,
+    portion: Portion,
     /// Whether the peer lost its part once already.
     restarted: bool,
 }
@@ -50,14 +50,16 @@ struct Fetch {
 
 /// Takes a response to the request that was sent as `datagram`, and tells what comes next.
 ///
-/// `slot` is filled when the response turns out to be the first of several blocks.
+/// `slot` is filled when the response turns out to be the first of several blocks. `szx` is the largest size
+/// exponent to ask for; [`Block::BERT`] is none that the peer may use unless it is that.
 pub(super) fn advance(
     slot: &mut Option<Box<Transfer>>,
     datagram: &[u8],
     response: Message,
+    szx: u8,
     params: &Params,
 ) -> Step {
-    if response.has_reserved_block() {
+    if szx < Block::BERT && response.has_reserved_block() {
         return Step::Broken(response.code());
     }
     let transfer = match slot {
@@ -72,7 +74,7 @@ pub(super) fn advance(
             Err(_) => return Step::Broken(response.code()),
         },
     };
-    transfer.advance(response, params)
+    transfer.advance(response, szx, params)
 }
 
 /// Whether a response is all there is: no block option, the only block, or not worth a transfer.
@@ -82,10 +84,10 @@ fn is_whole(response: &Message) -> bool {
 
 impl Transfer {
     /// For a request whose body is larger than a block; `None` if block numbers do not reach so far.
-    pub fn uploading(mut request: Message, szx: u8) -> Option<Transfer> {
+    pub fn uploading(mut request: Message, portion: Portion) -> Option<Transfer> {
         let body = request.take_payload();
-        let upload = Upload { offset: 0, szx, restarted: false, body };
-        Block::fits(upload.body.len(), szx).then_some(Transfer { request, upload: Some(upload), fetch: None })
+        let upload = Upload { offset: 0, portion, restarted: false, body };
+        portion.reaches(upload.body.len()).then_some(Transfer { request, upload: Some(upload), fetch: None })
     }
 
     /// For a request that was sent whole.
@@ -114,9 +116,9 @@ impl Transfer {
 
     /// The block of the request's body that is to be sent now.
     pub fn block_to_send(&self) -> Option<Message> {
-        let Upload { body, offset, szx, .. } = self.upload.as_ref()?;
-        let block = Block::at(*offset, *szx, body.len());
-        let end = body.len().min(offset + block.size());
+        let Upload { body, offset, portion, .. } = self.upload.as_ref()?;
+        let block = portion.at(*offset, body.len());
+        let end = body.len().min(offset + portion.span());
         let mut request = self.request.clone();
         request.set_block1(block);
         if *offset == 0 {
@@ -126,8 +128,8 @@ impl Transfer {
         Some(request)
     }
 
-    fn advance(&mut self, response: Message, params: &Params) -> Step {
-        let Some(upload) = &mut self.upload else { return self.fetch(response, params) };
+    fn advance(&mut self, response: Message, szx: u8, params: &Params) -> Step {
+        let Some(upload) = &mut self.upload else { return self.fetch(response, szx, params) };
         match upload.advance(&response) {
             Progress::Send => match self.block_to_send() {
                 Some(request) => Step::Next(request),
@@ -138,13 +140,13 @@ impl Transfer {
                 self.upload = None;
                 // RFC 7959 §2.6: further blocks are asked for without Observe.
                 self.request.set_observe(None);
-                if is_whole(&response) { Step::Done(response) } else { self.fetch(response, params) }
+                if is_whole(&response) { Step::Done(response) } else { self.fetch(response, szx, params) }
             }
         }
     }
 
     /// Takes a block of the response's body and asks for the next.
-    fn fetch(&mut self, mut response: Message, params: &Params) -> Step {
+    fn fetch(&mut self, mut response: Message, szx: u8, params: &Params) -> Step {
         let code = response.code();
         if !code.is_success() {
             return Step::Done(response);
@@ -168,13 +170,13 @@ impl Transfer {
         if body.len() + payload.len() > params.max_body {
             return Step::Broken(Code::REQUEST_ENTITY_TOO_LARGE);
         }
-        if block.more && payload.len() != block.size() {
+        if block.more && !block.is_filled_by(payload.len()) {
             return Step::Broken(code);
         }
         body.extend_from_slice(&payload);
         if block.more {
             // §2.4: the size may shrink on the way, with the number counted in the new size.
-            let szx = block.szx.min(params.szx());
+            let szx = block.szx.min(szx);
             let num = (body.len() / size_of_szx(szx)) as u32;
             let mut request = self.request.clone();
             request.set_block2(Block { num, more: false, szx });
@@ -202,7 +204,7 @@ enum Progress {
 
 impl Upload {
     fn advance(&mut self, response: &Message) -> Progress {
-        let sent = Block::at(self.offset, self.szx, self.body.len());
+        let sent = self.portion.at(self.offset, self.body.len());
         let acked = response.block1();
         match response.code() {
             // RFC 7959 §2.9.2: the peer misses blocks: start over, but not for ever.
@@ -213,7 +215,7 @@ impl Upload {
                 Progress::Send
             }
             // §2.9.3: too large, but smaller blocks would do: start over with those.
-            Code::REQUEST_ENTITY_TOO_LARGE if sent.num == 0 && acked.is_some_and(|b| b.szx < self.szx) => {
+            Code::REQUEST_ENTITY_TOO_LARGE if sent.num == 0 && acked.is_some_and(|b| b.szx < sent.szx) => {
                 self.shrink(acked);
                 Progress::Send
             }
@@ -223,7 +225,7 @@ impl Upload {
                 if acked.is_none_or(|block| block.num != sent.num) {
                     return Progress::Broken;
                 }
-                self.offset += sent.size();
+                self.offset += self.portion.span();
                 self.shrink(acked);
                 Progress::Send
             }
@@ -233,9 +235,9 @@ impl Upload {
 
     /// Takes over a smaller size the peer asks for, if block numbers still reach.
     fn shrink(&mut self, asked: Option<Block>) {
-        let szx = asked.map_or(self.szx, |block| block.szx.min(self.szx));
-        if Block::fits(self.body.len(), szx) {
-            self.szx = szx;
+        let portion = asked.map_or(self.portion, |block| self.portion.limited(block.szx));
+        if portion.reaches(self.body.len()) {
+            self.portion = portion;
         }
     }
 }

@@ -28,6 +28,11 @@ impl Transmission {
         Transmission { mid, sent: 1, due: now + wait, wait, datagram }
     }
 
+    /// The state of a message that is sent once, over a stream: nothing but when it is given up.
+    pub fn once(datagram: Vec<u8>, due: Instant) -> Self {
+        Transmission { mid: 0, sent: 1, due, wait: Duration::ZERO, datagram }
+    }
+
     /// What happens at `due` if another message takes over: that one is sent as if it were this one once more
     /// (RFC 7641 §4.5.2). False when this was tried often enough.
     pub fn hand_over(&mut self, mid: u16, datagram: Vec<u8>, params: &Params, now: Instant) -> bool {

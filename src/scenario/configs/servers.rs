@@ -7,7 +7,7 @@ use crate::base::{Clock, Span};
 use crate::protocol::lwm2m::ServerUri;
 use crate::protocol::server::{BootstrapConfig, Directory, EmsConfig, Plan};
 use crate::scenario::resolved::{Account, BootstrapTerms, Scenario};
-use crate::servers::EmbeddedConfig;
+use crate::servers::{EmbeddedConfig, Listen};
 
 /// Peers and endpoint names an embedded server remembers beyond one for each meter: room for strangers.
 const SPARE_PEERS: usize = 100_000;
@@ -32,22 +32,23 @@ impl Scenario {
             ems = self.embedded_ems(self.servers.accounts.iter().take(1));
         }
         EmbeddedConfig {
-            bootstrap: Some((embedded.bootstrap_listen, self.bootstrap_config(&[]))),
+            bootstrap: Some((Listen::coap(embedded.bootstrap_listen), self.bootstrap_config(&[]))),
             ems,
             workers: embedded.workers,
             pin: false,
             gate: self.gate(),
             seed: self.run.seed,
             clock,
+            options: Arc::default(),
         }
     }
 
     /// The EMSs of these accounts, one after the other from where the first is to listen.
-    fn embedded_ems<'a>(&self, accounts: impl Iterator<Item = &'a Account>) -> Vec<(SocketAddr, EmsConfig)> {
+    fn embedded_ems<'a>(&self, accounts: impl Iterator<Item = &'a Account>) -> Vec<(Listen, EmsConfig)> {
         let first = self.servers.embedded.ems_listen;
         let place = |(number, account): (u16, &Account)| {
             let port = if first.port() == 0 { 0 } else { first.port() + number };
-            (SocketAddr::new(first.ip(), port), self.ems_config(account))
+            (Listen::coap(SocketAddr::new(first.ip(), port)), self.ems_config(account))
         };
         (0..).zip(accounts).map(place).collect()
     }
