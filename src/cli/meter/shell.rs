@@ -254,7 +254,7 @@ impl Session {
             StreamNews::Connected => self.words.note(&format!("connected to {end}"), now),
             StreamNews::Ended => self.words.note(&format!("{end} ended the stream"), now),
             StreamNews::Broken | StreamNews::Refused(_) => {
-                self.ends.remove(&stream);
+                self.forget(stream);
                 self.words.note(&format!("no stream to {end}, or no longer"), now)
             }
         };
@@ -273,7 +273,7 @@ impl Session {
                     Output::Connect { stream, to } => self.connect(stream, to, now)?,
                     Output::Write { stream, bytes } => self.write(stream, &bytes, now)?,
                     Output::Disconnect { stream } => {
-                        self.ends.remove(&stream);
+                        self.forget(stream);
                         self.streams.close(SLOT, stream);
                     }
                     Output::Plain { direction, server, channel, bytes, .. } => {
@@ -341,6 +341,11 @@ impl Session {
         }
     }
 
+    fn forget(&mut self, stream: u32) {
+        self.ends.remove(&stream);
+        self.words.forget(stream);
+    }
+
     fn write(&mut self, stream: u32, bytes: &[u8], now: Instant) -> Result<(), RunError> {
         self.streams.write(SLOT, stream, bytes);
         // Of one that just broke the meter hears next.
@@ -374,9 +379,9 @@ impl Session {
             meter::Direction::Sent => Direction::Sent,
             meter::Direction::Received => Direction::Received,
         };
-        match channel.is_some_and(|channel| self.ends.contains_key(&channel)) {
-            true => print(&self.words.bytes(direction, server, ("messages", bytes.len()), now)),
-            false => print(&self.words.datagram(direction, server, bytes, now)),
+        match channel.filter(|channel| self.ends.contains_key(channel)) {
+            Some(stream) => print(&self.words.piece(stream, direction, (server, bytes), now)),
+            None => print(&self.words.datagram(direction, server, bytes, now)),
         }
     }
 
