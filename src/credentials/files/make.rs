@@ -23,7 +23,7 @@ pub fn make(wanted: &Wanted, progress: &(dyn Fn(u64) + Sync)) -> Result<Store, F
 }
 
 /// How many certificates of meters that will be.
-pub(super) fn count(wanted: &Wanted) -> u64 {
+pub fn count(wanted: &Wanted) -> u64 {
     let servers = wanted.servers.iter().filter(|server| server.mode == Mode::X509).count();
     servers as u64 * u64::from(wanted.names.meters())
 }
