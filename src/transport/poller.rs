@@ -65,7 +65,7 @@ impl Poller {
         let mut events = [const { MaybeUninit::<Event>::uninit() }; EVENTS];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         let poll = || match epoll::wait(epoll, &mut events[..], Some(&now)) {
-            Ok((events, _)) if events.is_empty() => Err(io::ErrorKind::WouldBlock.into()),
+            Ok(([], _)) => Err(io::ErrorKind::WouldBlock.into()),
             Ok((events, _)) => {
                 ready.extend(events.iter().map(|event| {
                     let data = event.data;

@@ -56,7 +56,7 @@ impl StreamConfig {
 
 /// A socket that listens and that no thread serves yet; it can be moved to one. Peers may connect already.
 #[derive(Debug)]
-pub struct StreamBinding(ServerStreams);
+pub struct StreamBinding(Box<ServerStreams>);
 
 impl StreamBinding {
     /// Listens at `address`; port 0 is a free port of the kernel's choice. The unspecified address listens on
@@ -72,16 +72,8 @@ impl StreamBinding {
         let waker = Waker::new().map_err(|error| cannot_open(address, 0, error))?;
         let spare = spare_of(&listener);
         let peers = FxHashMap::default();
-        Ok(StreamBinding(ServerStreams {
-            listener,
-            local,
-            config,
-            waker,
-            table,
-            peers,
-            spare,
-            resting: None,
-        }))
+        let streams = ServerStreams { listener, local, config, waker, table, peers, spare, resting: None };
+        Ok(StreamBinding(Box::new(streams)))
     }
 
     /// From now on others that ask for `reuse_port` may share the port; see [`ServerBinding::share_port`].
@@ -121,7 +113,7 @@ impl StreamBinding {
 
     /// The streams, on the thread that is to serve them.
     pub fn serve(self) -> ServerStreams {
-        self.0
+        *self.0
     }
 }
 

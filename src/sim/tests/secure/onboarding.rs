@@ -28,7 +28,11 @@ fn meters_onboard_over_every_way_and_leave_in_good_order() {
         let ems = world.secured_ems().and_then(|ems| ems.counters()).expect("it has sessions");
         let bootstrap = world.secured_bootstrap_server().and_then(|server| server.counters());
         for sessions in [ems, bootstrap.expect("it has sessions")] {
-            assert_eq!((sessions.completed, sessions.sessions, sessions.broken), (handshakes as u64, 0, 0), "{way:?}");
+            assert_eq!(
+                (sessions.completed, sessions.sessions, sessions.broken),
+                (handshakes as u64, 0, 0),
+                "{way:?}"
+            );
             // On a stream a Release comes first, to which the server hangs up.
             if !way.0.is_stream() {
                 assert_eq!(sessions.closed, 10, "{way:?}");
