@@ -91,8 +91,17 @@ fn broken(error: std::io::Error) -> RunError {
     RunError::environment(error.to_string(), "try again with fewer descriptors in use")
 }
 
-/// What the bytes of a stream are called until they are messages.
-const OF_A_STREAM: &str = "a stream";
+/// The far end of a stream.
+#[derive(Clone, Copy)]
+struct End {
+    address: SocketAddr,
+    /// Whether it is TLS, once something was written: that begins with a handshake record (RFC 8446 §5.1), and a
+    /// plain stream with a CSM, whose first byte tells of its length and no token (RFC 8323 §5.3).
+    secured: Option<bool>,
+}
+
+/// The content type of a handshake record (RFC 8446 §5.1).
+const HANDSHAKE: u8 = 22;
 
 /// Whether a datagram is a record of DTLS and not a message of CoAP: its first byte is a content type, or
 /// that of a unified header (RFC 9147 §4.1), and below those that begin with CoAP's version (RFC 7252 §3).
@@ -123,7 +132,7 @@ struct Session {
     sockets: MeterSockets,
     streams: MeterStreams,
     /// Where each stream leads that the meter has not closed.
-    ends: BTreeMap<u32, SocketAddr>,
+    ends: BTreeMap<u32, End>,
     clock: Clock,
     words: Words,
     capture: Option<Capture<File>>,
@@ -245,16 +254,17 @@ impl Session {
     fn hear(&mut self, stream: u32, news: StreamNews) -> Result<(), RunError> {
         let now = self.clock.now();
         // It was closed a moment ago, over what came before.
-        let Some(&end) = self.ends.get(&stream) else { return Ok(()) };
+        let Some(&End { address: end, secured }) = self.ends.get(&stream) else { return Ok(()) };
         let said = match &news {
-            StreamNews::Data(bytes) => {
-                let what = (OF_A_STREAM, bytes.len());
-                self.words.bytes(Direction::Received, end, what, now)
+            StreamNews::Data(bytes) if secured == Some(true) => {
+                self.words.bytes(Direction::Received, end, ("TLS", bytes.len()), now)
             }
+            // What it means follows.
+            StreamNews::Data(_) => String::new(),
             StreamNews::Connected => self.words.note(&format!("connected to {end}"), now),
             StreamNews::Ended => self.words.note(&format!("{end} ended the stream"), now),
             StreamNews::Broken | StreamNews::Refused(_) => {
-                self.ends.remove(&stream);
+                self.forget(stream);
                 self.words.note(&format!("no stream to {end}, or no longer"), now)
             }
         };
@@ -273,7 +283,7 @@ impl Session {
                     Output::Connect { stream, to } => self.connect(stream, to, now)?,
                     Output::Write { stream, bytes } => self.write(stream, &bytes, now)?,
                     Output::Disconnect { stream } => {
-                        self.ends.remove(&stream);
+                        self.forget(stream);
                         self.streams.close(SLOT, stream);
                     }
                     Output::Plain { direction, server, channel, bytes, .. } => {
@@ -329,7 +339,7 @@ impl Session {
     fn connect(&mut self, stream: u32, to: SocketAddr, now: Instant) -> Result<(), RunError> {
         match self.streams.connect(SLOT, stream, to) {
             Ok(()) => {
-                self.ends.insert(stream, to);
+                self.ends.insert(stream, End { address: to, secured: None });
                 print(&self.words.note(&format!("connecting to {to}"), now))
             }
             Err(error) => {
@@ -341,11 +351,20 @@ impl Session {
         }
     }
 
+    fn forget(&mut self, stream: u32) {
+        self.ends.remove(&stream);
+        self.words.forget(stream);
+    }
+
     fn write(&mut self, stream: u32, bytes: &[u8], now: Instant) -> Result<(), RunError> {
         self.streams.write(SLOT, stream, bytes);
         // Of one that just broke the meter hears next.
-        let Some(end) = self.ends.get(&stream) else { return Ok(()) };
-        print(&self.words.bytes(Direction::Sent, *end, (OF_A_STREAM, bytes.len()), now))
+        let Some(end) = self.ends.get_mut(&stream) else { return Ok(()) };
+        match *end.secured.get_or_insert(bytes.first() == Some(&HANDSHAKE)) {
+            true => print(&self.words.bytes(Direction::Sent, end.address, ("TLS", bytes.len()), now)),
+            // What it means was shown.
+            false => Ok(()),
+        }
     }
 
     /// Prints of a datagram that only a session can read how long it is; what is in it follows.
@@ -374,9 +393,9 @@ impl Session {
             meter::Direction::Sent => Direction::Sent,
             meter::Direction::Received => Direction::Received,
         };
-        match channel.is_some_and(|channel| self.ends.contains_key(&channel)) {
-            true => print(&self.words.bytes(direction, server, ("messages", bytes.len()), now)),
-            false => print(&self.words.datagram(direction, server, bytes, now)),
+        match channel.filter(|channel| self.ends.contains_key(channel)) {
+            Some(stream) => print(&self.words.piece(stream, direction, (server, bytes), now)),
+            None => print(&self.words.datagram(direction, server, bytes, now)),
         }
     }
 
