@@ -80,10 +80,11 @@ impl Meter {
         map::state(self.client.state())
     }
 
-    /// The requests and notifications on their way.
+    /// The requests, notifications and handshakes on their way.
     pub fn in_flight(&self) -> InFlight {
         let requests: InFlight = self.client.in_flight().map(map::request_kind).collect();
-        requests.with_notifications(self.client.notifications_in_flight())
+        let handshakes = self.channels.as_ref().map_or(0, |channels| channels.handshaking());
+        requests.with_notifications(self.client.notifications_in_flight()).with_handshakes(handshakes)
     }
 
     /// How many Registers were answered with 2.01, and how many never got an answer: what an EMS has
@@ -408,7 +409,9 @@ impl Meter {
         if let Some(channels) = &mut self.channels
             && channels.is_tapped()
         {
-            channels.show(Output::Plain { direction, link, server, bytes: bytes.to_vec() });
+            let way = self.ways.iter().find(|way| way.link == link);
+            let channel = way.and_then(|way| way.channel).map(ChannelId::get);
+            channels.show(Output::Plain { direction, link, server, channel, bytes: bytes.to_vec() });
         }
     }
 

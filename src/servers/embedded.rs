@@ -9,8 +9,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::counts::{BootstrapCounts, EmsCounts, ServerCounts};
+use super::door::Door;
+use super::place::Place;
 use super::secured::{Secured, listener_config, transport_of};
-use super::worker::{self, Place, Published, Seat, Shared};
+use super::worker::{self, Board, Published, Seat, Shared};
 use crate::base::{Clock, Seed};
 use crate::protocol::lwm2m::{Scheme, ServerUri};
 use crate::protocol::server::{
@@ -193,6 +195,7 @@ impl Embedded {
                 sum.counters.add(&published.counts.counters);
                 sum.traffic.add(&published.counts.traffic);
                 sum.udp.add(&published.udp);
+                sum.tcp.add(&published.tcp);
                 add_sessions(&mut sum.sessions, published.sessions);
                 kernel_drops += published.kernel_drops;
             });
@@ -206,6 +209,7 @@ impl Embedded {
                 sum.pending.add(&published.counts.pending);
                 sum.traffic.add(&published.counts.traffic);
                 sum.udp.add(&published.udp);
+                sum.tcp.add(&published.tcp);
                 add_sessions(&mut sum.sessions, published.sessions);
                 kernel_drops += published.kernel_drops;
             });
@@ -324,36 +328,24 @@ impl Start<'_> {
             }
         };
         let refused = |error| ServersError::Listen { server: name, error };
-        let alone = ServerConfig { gate: config.gate, timestamps: false, ..ServerConfig::new(config.clock) };
+        let over = (config.gate, config.clock);
+        let doors = Door::bind_all(scheme.is_stream(), address, over, crews.len()).map_err(refused)?;
+        let address = doors.first().map_or(address, Door::address);
         let mut running = Running { scheme, address, workers: Vec::new() };
-        let mut bindings = Vec::new();
-        for worker in 0..crews.len() {
-            // The first may be given a port, and is bound alone: were it to share from the start, it would
-            // join the sockets of another process that serves there. The others share it.
-            let socket = ServerConfig { reuse_port: worker > 0, ..alone };
-            let binding = ServerBinding::bind(running.address, socket).map_err(refused)?;
-            running.address = binding.local_address();
-            bindings.push(binding);
-            if worker == 0 && crews.len() > 1 {
-                bindings[0].share_port().map_err(refused)?;
-            }
-        }
-        if crews.len() > 1 {
-            // Where the kernel cannot, it divides the peers by a hash, and all works as well, only slower.
-            let _ = bindings[0].divide_peers(crews.len() as u32);
-        }
-        for (worker, (binding, crew)) in bindings.into_iter().zip(crews).enumerate() {
+        for ((worker, door), crew) in (0..).zip(doors).zip(crews) {
             let published = Arc::new(Mutex::new(Published::default()));
             running.workers.push(published.clone());
             let other = match other_port && scheme == Scheme::Coap {
                 true => {
-                    let address = SocketAddr::new(running.address.ip(), 0);
-                    Some(ServerBinding::bind(address, alone).map_err(refused)?)
+                    let socket = ServerConfig { gate: config.gate, ..ServerConfig::new(config.clock) };
+                    let address = SocketAddr::new(address.ip(), 0);
+                    Some(ServerBinding::bind(address, socket).map_err(refused)?)
                 }
                 false => None,
             };
-            let server = secure(make(worker as u64, running.address));
-            crew.push(Box::new(Place { server, binding, other, published, count }));
+            let server = secure(make(worker, address));
+            let board = Board { published, count };
+            crew.push(Box::new(Place { server, door, other, board }));
         }
         Ok(running)
     }

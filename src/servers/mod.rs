@@ -5,7 +5,9 @@
 //! process. They listen on loopback unless told otherwise.
 
 mod counts;
+mod door;
 mod embedded;
+mod place;
 pub mod secured;
 mod worker;
 

@@ -36,6 +36,16 @@ pub enum SecuredOutput {
     Disconnect(SocketAddr),
 }
 
+impl SecuredOutput {
+    /// Whom it is for.
+    pub fn peer(&self) -> SocketAddr {
+        match self {
+            SecuredOutput::Transmit(transmit) => transmit.to,
+            SecuredOutput::Disconnect(peer) => *peer,
+        }
+    }
+}
+
 impl<S: Server> Secured<S> {
     /// A machine behind sessions or streams nobody has opened yet.
     pub fn new(machine: S, config: ListenerConfig, now: Instant) -> Self {
@@ -101,7 +111,7 @@ impl<S: Server> Secured<S> {
 
     /// What is to be done next.
     pub fn poll_output(&mut self, now: Instant) -> Option<SecuredOutput> {
-        let Secured { machine, listener, stream } = self;
+        let Secured { machine, listener, .. } = self;
         let Some(listener) = listener else { return machine.poll_output().map(SecuredOutput::Transmit) };
         loop {
             while let Some(Transmit { to, from, bytes, .. }) = machine.poll_output() {
@@ -121,12 +131,7 @@ impl<S: Server> Secured<S> {
                 ListenerOutput::Received { peer, local, bytes } => {
                     machine.handle_input(peer, local, &bytes, now);
                 }
-                ListenerOutput::Closed { peer, .. } => {
-                    machine.handle_disconnected(peer, now);
-                    if *stream {
-                        return Some(SecuredOutput::Disconnect(peer));
-                    }
-                }
+                ListenerOutput::Closed { peer, .. } => machine.handle_disconnected(peer, now),
                 ListenerOutput::Disconnect { peer } => return Some(SecuredOutput::Disconnect(peer)),
             }
         }

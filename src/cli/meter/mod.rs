@@ -17,7 +17,6 @@ use clap::{Args, ValueEnum};
 
 use self::pcap::Capture;
 use self::shell::{Outcome, Parts};
-use self::words::Words;
 use super::equip;
 use super::exit::{Exit, RunError};
 use super::load::ScenarioArgs;
@@ -86,7 +85,8 @@ pub struct MeterArgs {
     #[arg(long, short)]
     verbose: bool,
 
-    /// Keep the datagrams in a new file, for Wireshark; only you can read it, for keys are in there
+    /// Keep the datagrams in a new file, for Wireshark; only you can read it, for keys are in there. What goes
+    /// over TCP is not kept
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
 
@@ -153,9 +153,10 @@ pub(super) fn meter(args: MeterArgs) -> Result<(), RunError> {
     let clock = Clock::start();
     // As the fleet's first meter would be.
     let fleet = scenario.fleet_config(places, Vec::new(), clock);
+    let seed = fleet.seed.child("meter", 0).child("life", 0);
+    let meter = Meter::new(fleet.client, endpoint.into(), 0, seed);
     let parts = Parts {
-        meter: Meter::new(fleet.client, endpoint.into(), 0, fleet.seed.child("meter", 0).child("life", 0))
-            .with_options(fleet.sessions),
+        meter: meter.with_options(fleet.sessions),
         sockets: MeterSocketsConfig {
             gate: fleet.gate,
             local: fleet.local,
@@ -163,7 +164,7 @@ pub(super) fn meter(args: MeterArgs) -> Result<(), RunError> {
             ..MeterSocketsConfig::new(clock)
         },
         clock,
-        words: Words::new(args.verbose),
+        verbose: args.verbose,
         capture,
         leave_after: args.leave_after.map(Span::duration),
         drain: fleet.drain,

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use super::payload;
 use crate::base::Instant;
-use crate::base::text::latency;
+use crate::base::text::{counted, latency};
 use crate::metrics::Event;
 use crate::protocol::coap::{Message, Token, datagram_in_words};
 use crate::protocol::lwm2m::Path;
@@ -24,6 +24,15 @@ pub(super) enum Direction {
     Sent,
     /// From a server to the meter.
     Received,
+}
+
+impl Direction {
+    fn arrow(self) -> &'static str {
+        match self {
+            Direction::Sent => "->",
+            Direction::Received => "<-",
+        }
+    }
 }
 
 /// Puts a meter's doings into words.
@@ -78,7 +87,7 @@ impl Words {
         if !self.verbose {
             return String::new();
         }
-        let arrow = if direction == Direction::Sent { "->" } else { "<-" };
+        let arrow = direction.arrow();
         let again = if again { "again: " } else { "" };
         let mut lines = self.note(&format!("{arrow} {peer}  {again}{}", datagram_in_words(datagram)), now);
         let Ok(message) = Message::decode(datagram) else { return lines };
@@ -86,6 +95,21 @@ impl Words {
             lines += &format!("{:INDENT$}   {}\n", "", printable(&line));
         }
         lines
+    }
+
+    /// Bytes that went to or came from `peer`, of which only a session, or a stream, can make messages.
+    pub(super) fn bytes(
+        &self,
+        direction: Direction,
+        peer: SocketAddr,
+        (what, length): (&str, usize),
+        now: Instant,
+    ) -> String {
+        if !self.verbose {
+            return String::new();
+        }
+        let length = counted(length as u64, "byte");
+        self.note(&format!("{} {peer}  {length} of {what}", direction.arrow()), now)
     }
 
     /// Anything else there is to say.

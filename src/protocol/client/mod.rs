@@ -28,9 +28,11 @@
 //! reads a clock.
 
 mod account;
+mod alerts;
 mod bootstrap;
 #[expect(clippy::module_inception, reason = "the room is named after its one type, and so is the file of it")]
 mod client;
+mod closing;
 mod config;
 mod event;
 mod firmware;

@@ -79,7 +79,7 @@ impl Exchange {
     pub fn over(transport: Transport, params: Arc<Params>, rng: Rng) -> Self {
         let mut exchange = Exchange::new(params, rng);
         if transport == Transport::Stream {
-            exchange.stream = Some(Box::default());
+            exchange.stream = Some(Box::new(Stream::numbered(exchange.next_mid)));
         }
         exchange
     }

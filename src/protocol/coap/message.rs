@@ -157,7 +157,7 @@ impl Message {
 
 /// Reading.
 impl Message {
-    /// Its type.
+    /// Its type. In a stream there is none: a request counts as Confirmable, all else as Non-confirmable.
     pub fn kind(&self) -> Type {
         self.kind
     }
@@ -167,7 +167,7 @@ impl Message {
         self.code
     }
 
-    /// Its message id.
+    /// Its message id. In a stream there is none, and this means nothing.
     pub fn mid(&self) -> u16 {
         self.mid
     }

@@ -8,15 +8,14 @@ use super::block::Block;
 use super::codec::Malformed;
 use super::header::{Code, Type};
 use super::message::{ContentFormat, Message};
-use super::stream::frame::{self, Measured};
-use super::stream::signal::{self, Signal};
 use crate::base::text;
+
+mod stream;
+
+pub use stream::StreamWords;
 
 /// Characters of a payload that are shown.
 const SHOWN: usize = 120;
-
-/// The longest message of a stream in words: beyond what any of ours takes.
-const LONGEST_IN_WORDS: usize = 32 << 20;
 
 /// Objects whose instances hold keys: Security, OSCORE, COSE, MQTT server.
 const SECRET_OBJECTS: [u32; 4] = [0, 21, 23, 24];
@@ -42,53 +41,6 @@ pub fn datagram_in_words(datagram: &[u8]) -> String {
     }
 }
 
-/// The messages of one direction of a stream (RFC 8323) in words, whatever the pieces they come in.
-#[derive(Default)]
-pub struct StreamWords {
-    /// The beginning of a message whose end has not come.
-    partial: Vec<u8>,
-    /// Whether there was something that is no message: where the next begins cannot be told.
-    lost: bool,
-}
-
-impl StreamWords {
-    /// Takes the bytes that came next: a line for each message that ends with them, as [`Message::in_words`] but
-    /// without type and message id, and signals by their names: `CSM Max-Message-Size 8320 Block-Wise-Transfer`.
-    ///
-    /// What is no message gets one last line, `not CoAP: ..`; after that there are none.
-    pub fn lines(&mut self, bytes: &[u8]) -> Vec<String> {
-        let mut lines = Vec::new();
-        if self.lost {
-            return lines;
-        }
-        self.partial.extend_from_slice(bytes);
-        let mut rest = &*self.partial;
-        while !rest.is_empty() {
-            match frame::measure(rest, LONGEST_IN_WORDS) {
-                Ok(Measured::Whole(total)) => {
-                    let (whole, after) = rest.split_at(total);
-                    rest = after;
-                    lines.push(frame_in_words(whole));
-                }
-                Ok(Measured::Missing(_)) => break,
-                Err(why) => {
-                    lines.push(format!("not CoAP: {why}"));
-                    (self.lost, rest) = (true, &[]);
-                }
-            }
-        }
-        self.partial = rest.to_vec();
-        lines
-    }
-}
-
-fn frame_in_words(frame: &[u8]) -> String {
-    match frame::decode(frame) {
-        Ok(message) => InWords { message: &message, in_stream: true }.to_string(),
-        Err(why) => format!("not CoAP: {why}, {}", text::counted(frame.len() as u64, "byte")),
-    }
-}
-
 struct InWords<'a> {
     message: &'a Message,
     /// Whether it has neither type nor message id.
@@ -104,7 +56,7 @@ impl Display for InWords<'_> {
                 return f.write_str("empty");
             }
             if code.is_signal() {
-                return write_signal(f, message);
+                return stream::write_signal(f, message);
             }
         } else {
             write!(f, "{} {}", type_name(kind), message.mid())?;
@@ -150,42 +102,6 @@ fn write_path<'a>(f: &mut fmt::Formatter<'_>, segments: impl Iterator<Item = &'a
         write_escaped(f, segment)?;
     }
     if empty { f.write_char('/') } else { Ok(()) }
-}
-
-/// A signal: its name, what its options say, and why, if it says so (RFC 8323 §5).
-fn write_signal(f: &mut fmt::Formatter<'_>, message: &Message) -> fmt::Result {
-    match code_name(message.code()) {
-        Some(name) => f.write_str(name)?,
-        None => write!(f, "{}", message.code())?,
-    }
-    if !message.token().as_slice().is_empty() {
-        write!(f, " [token {:?}]", message.token())?;
-    }
-    match Signal::read(message) {
-        Ok(Signal::Csm { max_message, block_wise }) => {
-            max_message.map_or(Ok(()), |size| write!(f, " Max-Message-Size {size}"))?;
-            f.write_str(if block_wise { " Block-Wise-Transfer" } else { "" })?;
-        }
-        Ok(Signal::Ping { custody } | Signal::Pong { custody }) => {
-            f.write_str(if custody { " Custody" } else { "" })?;
-        }
-        Ok(Signal::Release { hold_off }) => {
-            for address in signal::alternative_addresses(message) {
-                f.write_str(" Alternative-Address ")?;
-                write_escaped(f, address)?;
-            }
-            if !hold_off.is_zero() {
-                write!(f, " Hold-Off {}", hold_off.as_secs())?;
-            }
-        }
-        Ok(Signal::Abort { bad_option }) => {
-            bad_option.map_or(Ok(()), |number| write!(f, " Bad-CSM-Option {number}"))?;
-        }
-        Ok(Signal::Unknown) => {}
-        Err(critical) => write!(f, " critical option {critical}")?,
-    }
-    // §5.1: a payload says why, for people.
-    write_payload(f, message)
 }
 
 fn write_options(f: &mut fmt::Formatter<'_>, message: &Message) -> fmt::Result {
@@ -358,117 +274,4 @@ impl Display for FormatName {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::protocol::coap::Token;
-
-    fn words(mut message: Message, kind: Type) -> String {
-        message.address(kind, 4242, Token::new(&[0x0a, 0x1b]).expect("short"));
-        message.in_words().to_string()
-    }
-
-    fn put(path: &[&str], format: ContentFormat, payload: &str) -> String {
-        let put = Message::request(Code::PUT).with_path(path).with_content_format(format);
-        words(put.with_payload(payload.into()), Type::Con)
-    }
-
-    #[test]
-    fn a_line_says_what_a_message_is() {
-        let register = Message::request(Code::POST)
-            .with_path(&["rd"])
-            .with_query("ep=m01")
-            .with_query("lt=300")
-            .with_content_format(ContentFormat::LINK)
-            .with_payload(b"</1/0>,</3/0>".to_vec());
-        assert_eq!(
-            words(register, Type::Con),
-            "CON 4242 POST /rd?ep=m01&lt=300 [token 0a1b] link-format 13 B: </1/0>,</3/0>"
-        );
-        let created = Message::response(Code::CREATED).with_location(&["rd", "5a3f"]);
-        assert_eq!(words(created, Type::Ack), "ACK 4242 2.01 Created Location /rd/5a3f");
-        let observe = Message::request(Code::FETCH).with_observe(0).with_accept(ContentFormat::SENML_CBOR);
-        assert_eq!(words(observe, Type::Con), "CON 4242 FETCH / [token 0a1b] Observe 0 Accept senml+cbor");
-        let mut block =
-            Message::response(Code::CONTENT).with_observe(7).with_max_age(9).with_payload(vec![0; 64]);
-        block.set_block2(Block { num: 0, more: true, szx: 2 });
-        assert_eq!(
-            words(block, Type::Non),
-            "NON 4242 2.05 Content [token 0a1b] Observe 7 Max-Age 9 Block2 0/1/64 64 B"
-        );
-        let unknown = Message::request(Code(9)).with_no_response(26);
-        assert_eq!(words(unknown, Type::Non), "NON 4242 0.09 / [token 0a1b] No-Response 26");
-    }
-
-    #[test]
-    fn datagrams_of_every_kind_have_words() {
-        for (datagram, said) in [
-            (&[0x70, 0, 0, 17][..], "RST 17"),
-            (&[0x60, 0, 0, 17], "ACK 17"),
-            (&[0x40, 0, 0, 17], "CON 17 ping"),
-            (&[0x16; 12], "not CoAP: version 0, 12 bytes"),
-            (&[0x40], "not CoAP: shorter than a header, 1 byte"),
-            (&[0x49, 1, 0, 1], "not CoAP: impossible token length, 4 bytes"),
-        ] {
-            assert_eq!(datagram_in_words(datagram), said);
-        }
-    }
-
-    #[test]
-    fn texts_are_cut_and_cannot_harm_a_terminal() {
-        let name = put(&["3", "0", "14"], ContentFormat::TEXT, "+01\x1b[2J\n\u{202e}");
-        assert!(name.ends_with(r"text 11 B: +01\u{1b}[2J\n\u{202e}"), "{name}");
-        let long = put(&["3", "0", "14"], ContentFormat::TEXT, &"ä".repeat(121));
-        assert!(long.ends_with(&format!("242 B: {}...", "ä".repeat(120))), "{long}");
-        let odd = Message::request(Code::GET).with_path(&["a\nb"]);
-        assert_eq!(words(odd, Type::Con), r"CON 4242 GET /a\nb [token 0a1b]");
-    }
-
-    #[test]
-    fn what_may_hold_a_key_is_shown_by_its_length() {
-        let key = "c2VjcmV0";
-        let secret = |line: &str| assert!(!line.contains(key), "{line}");
-        for object in ["0", "21", "23", "24"] {
-            secret(&put(&[object, "0", "5"], ContentFormat::TEXT, key));
-            secret(&put(&["lwm2m", object, "0"], ContentFormat::TEXT, key));
-            let record = format!(r#"[{{"bn":"/{object}/0/","n":"5","vd":"{key}"}}]"#);
-            secret(&put(&[], ContentFormat::SENML_JSON, &record));
-        }
-        let response = |format: ContentFormat, payload: &str| {
-            let content = Message::response(Code::CONTENT).with_content_format(format);
-            words(content.with_payload(payload.into()), Type::Ack)
-        };
-        secret(&response(ContentFormat::TEXT, key));
-        secret(&response(ContentFormat::OPAQUE, key));
-        secret(&response(ContentFormat::SENML_JSON, &format!(r#"[{{"bn":"/","n":"0/0/5","vd":"{key}"}}]"#)));
-        secret(&response(ContentFormat::SENML_JSON, &format!(r#"[{{"n":"0/0/5","vd":"{key}"}}]"#)));
-        secret(&response(
-            ContentFormat::SENML_JSON,
-            &format!(r#"[{{"n":"/3/0/1"}},{{"n":"\/0\/0\/5","vd":"{key}"}}]"#),
-        ));
-        secret(&put(&["3", "0"], ContentFormat::OPAQUE, key));
-        secret(&put(&["3", "0"], ContentFormat::TLV, key));
-        // What cannot hold one is shown.
-        assert!(put(&["1", "0", "1"], ContentFormat::TEXT, "300").ends_with("text 3 B: 300"));
-        assert!(
-            response(ContentFormat::SENML_JSON, r#"[{"bn":"/3/0/","n":"9","v":1}]"#).ends_with(r#""v":1}]"#)
-        );
-        let refusal = Message::response(Code::BAD_REQUEST).with_payload(b"no ep".to_vec());
-        assert_eq!(words(refusal, Type::Ack), "ACK 4242 4.00 Bad Request 5 B: no ep");
-    }
-
-    proptest! {
-        #[test]
-        fn any_datagram_has_a_line_of_printable_characters(
-            datagram in proptest::collection::vec(any::<u8>(), 0..200), version: bool,
-        ) {
-            let mut datagram = datagram;
-            if let (Some(first), true) = (datagram.first_mut(), version) {
-                *first = 0x40 | *first & 0x32;
-            }
-            let line = datagram_in_words(&datagram);
-            prop_assert!(!line.is_empty() && !line.chars().any(char::is_control), "{line:?}");
-        }
-    }
-}
+mod tests;

@@ -112,6 +112,7 @@ fn raw_fleet(fleet: &Fleet) -> RawFleet {
         update_with_objects,
         keep_registration_over_reboot,
         deregister_timeout,
+        ..
     } = &fleet.registration;
     let refusal = refusal.map(|refusal| match refusal {
         Refusal::Try => "try",

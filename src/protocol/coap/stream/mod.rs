@@ -54,7 +54,7 @@ pub(super) struct Stream {
     peer: Option<Settings>,
     /// Requests of the peer that are given out and not answered.
     open: u32,
-    /// Which connection this is, counted from one. The requests that come by it have it for a message id.
+    /// Which connection this is, counted from anywhere. The requests that come by it have it for a message id.
     life: u16,
     state: State,
     /// Whether a Release was sent: what is asked from then on might not be heard any more (§5.5).
@@ -87,6 +87,12 @@ impl Default for Settings {
 }
 
 impl Stream {
+    /// Not connected. Connections are counted from `life`, random so that what came by those of an exchange is
+    /// not taken for what came by those of another in its place.
+    pub fn numbered(life: u16) -> Self {
+        Stream { life, ..Stream::default() }
+    }
+
     /// When the owner must be told that the peer is not heard of.
     pub fn patience(&self) -> Option<Instant> {
         self.patience

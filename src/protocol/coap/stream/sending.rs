@@ -17,18 +17,21 @@ use crate::base::Instant;
 impl Exchange {
     /// The stream is connected: says what this end can do (CSM, RFC 8323 §5.3), and sends what waits to be sent;
     /// what is larger than any peer takes when the peer has said its part. Nothing on datagrams, or if it is
-    /// connected already.
+    /// connected already; one that was to be left counts as [lost](Exchange::lost) first.
     ///
     /// A peer whose CSM does not come within [`max_transmit_wait`](super::super::Params::max_transmit_wait) is
     /// left ([`Leave::Broken`](super::super::Leave::Broken)): for so long a peer is waited for on datagrams.
     pub fn connected(&mut self, now: Instant) {
+        if self.stream.as_ref().is_some_and(|stream| stream.state == State::Left) {
+            self.lost(now);
+        }
         let patience = now + self.params.max_transmit_wait();
         let size = u32::try_from(self.params.max_stream_message()).unwrap_or(u32::MAX);
         let Some(stream) = self.stream.as_mut().filter(|stream| stream.state == State::Closed) else {
             return;
         };
         let life = stream.life.wrapping_add(1);
-        **stream = Stream { life, state: State::Open, patience: Some(patience), ..Stream::default() };
+        **stream = Stream { state: State::Open, patience: Some(patience), ..Stream::numbered(life) };
         self.last_activity = now;
         self.send_signal(&signal::csm(size));
         self.start_queued(now);
@@ -40,7 +43,7 @@ impl Exchange {
     /// does the transfer of bodies. Nothing on datagrams.
     pub fn lost(&mut self, now: Instant) {
         let Some(stream) = &mut self.stream else { return };
-        **stream = Stream { life: stream.life, ..Stream::default() };
+        **stream = Stream::numbered(stream.life);
         // What was meant for this connection must not begin the next.
         self.outputs.retain(|output| matches!(output, Output::Event(_)));
         self.last_activity = now;

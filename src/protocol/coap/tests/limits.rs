@@ -22,6 +22,8 @@ fn serve(server: &mut Exchange, response: &Message, now: Instant) -> usize {
 #[test]
 fn an_exchange_is_small_and_an_idle_one_keeps_little() {
     assert!(size_of::<Exchange>() <= 192, "{}", size_of::<Exchange>());
+    // What a stream needs besides.
+    assert!(size_of::<stream::Stream>() <= 112, "{}", size_of::<stream::Stream>());
     let mut server = exchange(&Params::default(), "b");
     let now = Instant::from_secs(1);
     for mid in 0..12 {

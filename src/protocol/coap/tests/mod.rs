@@ -10,6 +10,7 @@ mod lossy;
 mod notifying;
 mod observing;
 mod retransmission;
+mod streams;
 
 use std::sync::Arc;
 use std::time::Duration;
