@@ -58,14 +58,14 @@ pub(super) fn equip_one(scenario: Scenario, role: Role, psk: Psk) -> Result<Scen
 }
 
 fn from_folder(mut scenario: Scenario, path: &Path, part: Part, now: u64) -> Result<Scenario, RunError> {
-    let (manifest, names) = files::manifest(path)?;
+    let manifest = files::manifest(path)?;
     // As the results keep it, so that the run can be done again from elsewhere.
     scenario.security.source = Source::Folder(path.display().to_string());
     let holders = Holders {
         file: path.display().to_string(),
         meters: manifest.meters,
         template: manifest.endpoint.clone(),
-        names: names.unwrap_or_default(),
+        names: manifest.names.clone(),
         modes: manifest.servers.iter().map(|(role, _)| (*role, manifest.mode)).collect(),
     };
     let scenario = scenario.held_by(holders, part)?;
