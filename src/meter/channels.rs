@@ -238,13 +238,6 @@ impl Channels {
         self.news.push_back(News::Gone(id));
     }
 
-    /// Ends all channels in good order.
-    pub(super) fn close_all(&mut self, now: Instant) {
-        while let Some(id) = self.open.first().map(|channel| channel.id) {
-            self.close(id, now);
-        }
-    }
-
     /// Forgets all channels without a word to the servers, as when the power is cut; streams are given back.
     pub(super) fn abandon(&mut self) {
         self.news.clear();
@@ -257,11 +250,6 @@ impl Channels {
     /// Handshakes under way.
     pub(super) fn handshaking(&self) -> usize {
         self.open.iter().filter(|channel| channel.is_handshaking()).count()
-    }
-
-    /// Whether there is any.
-    pub(super) fn any(&self) -> bool {
-        !self.open.is_empty()
     }
 
     fn replace(&mut self, id: ChannelId, now: Instant) {

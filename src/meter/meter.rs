@@ -120,8 +120,7 @@ impl Meter {
         self.client.power_on(planned, now);
     }
 
-    /// Asks the meter to de-register, if it is registered, and to stop. Once it has, its sessions are closed in
-    /// good order.
+    /// Asks the meter to de-register, if it is registered, and to stop. Its sessions are closed in good order.
     pub fn shutdown(&mut self, now: Instant) {
         self.client.shutdown(now);
     }
@@ -206,12 +205,8 @@ impl Meter {
             let output = match self.client.poll_output() {
                 Some(said) => self.carry_out(said, now),
                 None => {
-                    let news = self.channels.as_mut()?.poll_news();
-                    match news {
-                        Some(news) => self.pass_on(news, now),
-                        None if self.leave_servers(now) => None,
-                        None => return None,
-                    }
+                    let news = self.channels.as_mut()?.poll_news()?;
+                    self.pass_on(news, now)
                 }
             };
             if output.is_some() {
@@ -326,18 +321,6 @@ impl Meter {
         }
     }
 
-    /// Closes the sessions of a meter that has left; whether there were any.
-    fn leave_servers(&mut self, now: Instant) -> bool {
-        let gone = matches!(self.state(), MeterState::Deregistered | MeterState::Stopped);
-        match &mut self.channels {
-            Some(channels) if gone && channels.any() => {
-                channels.close_all(now);
-                true
-            }
-            _ => false,
-        }
-    }
-
     // ----- what the channels tell ----------------------------------------------------------------------
 
     fn pass_on(&mut self, news: News, now: Instant) -> Option<Output> {
@@ -430,3 +413,7 @@ impl Meter {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "meter_tests.rs"]
+mod tests;

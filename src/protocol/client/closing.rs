@@ -12,7 +12,8 @@
 //!
 //! A server reaches a device on datagrams by opening nothing at all, and over a connection only while there is
 //! one; hence the difference. The Update tells it which connection is the device's now (LwM2M Core §6.2.2); a
-//! device it has forgotten meanwhile hears so by 4.04 and registers. Of one in queue mode the server expects
+//! device it has forgotten meanwhile hears so by 4.04 and registers. What it observed ends with the connection
+//! (RFC 8323 appendix A.4), and outlives a session. Of one in queue mode the server expects
 //! nothing before the next Update.
 //!
 //! The 1 to 10 s are so that a server which restarts meets its fleet spread over some seconds, and not before
@@ -70,8 +71,9 @@ pub(super) enum Wait {
     Terms,
 }
 
-/// A way that was not closed for so long is as good as new.
-pub(super) const CALM: Duration = Duration::from_secs(600);
+/// A way that was not closed for so long, since it could be opened, is as good as new: servers that close what has
+/// been idle for some minutes mean no harm, and a device that comes back every two minutes does none.
+pub(super) const CALM: Duration = Duration::from_secs(120);
 
 /// The row of the table.
 pub(super) fn reopening(how: Ending, stream: bool, asleep: bool) -> Reopening {

@@ -138,7 +138,7 @@ impl Client {
                 coap::Output::Send(bytes) if self.is_open(link) => {
                     self.out.push_back(Output::Send { link, bytes });
                 }
-                // Sent again what the way it was for has not outlived.
+                // Sent again until it is acknowledged, which over a way that is gone it never is.
                 coap::Output::Send(_) => {}
                 coap::Output::Event(event) => self.exchange_event(link, event, now),
             }

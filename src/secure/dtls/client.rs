@@ -104,20 +104,16 @@ impl Client {
         if batch.resent {
             self.out.push_back(Output::Retransmitted);
         }
-        let said_why = batch.fault.is_some() && !batch.transmit.is_empty();
         self.out.extend(batch.transmit.into_iter().map(Output::Transmit));
         if batch.connected {
             self.out.push_back(Output::Connected(end.cost()));
         }
         self.out.extend(batch.received.into_iter().map(Output::Received));
         if let Some(fault) = batch.fault {
-            let failure = match fault {
-                Fault::Failure(failure) => failure,
-                Fault::OtherKeys => Failure::Protocol,
-            };
-            match said_why {
-                true => self.over(Closed::Failed(failure)),
-                false => self.fail(failure),
+            match fault {
+                Fault::Failure(failure) => self.fail(failure),
+                Fault::OtherKeys => self.fail(Failure::Protocol),
+                Fault::Said(failure) => self.over(Closed::Failed(failure)),
             }
         } else if batch.close_notify {
             // RFC 5246 §7.2.1: answered, if the engine has not done so already.

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use dimpl::crypto::aws_lc_rs::default_provider;
-use dimpl::{Config, CryptoError, CryptoOperation, Dtls, DtlsCertificate, Error, Output, SecurityError};
+use dimpl::{
+    CertificateError, Config, CryptoError, CryptoOperation, Dtls, DtlsCertificate, Error, Output,
+    SecurityError,
+};
 
 use super::super::{Certificate, CertificateFault, Failure, Identity, Psk, ServerSecurity, Version};
 use super::engine::{Engine, Event, FAR, Fault};
@@ -222,6 +225,10 @@ fn fault(error: Error) -> Fault {
         // or (with other cipher suites) its contents are not what they should be.
         Error::CryptoError(CryptoError::OperationFailed(CryptoOperation::Decrypt))
         | Error::SecurityError(SecurityError::ClientFinishedVerificationFailed) => return Fault::OtherKeys,
+        // The one error of which it writes the alert: it has thrown away all else that was to be sent.
+        Error::CertificateError(CertificateError::NoClientCertificateReceived) => {
+            return Fault::Said(Failure::Certificate(CertificateFault::Unusable));
+        }
         Error::CertificateError(_) => Failure::Certificate(CertificateFault::Unusable),
         Error::PskError(_) | Error::ConfigError(_) => Failure::Credentials,
         _ => Failure::Protocol,

@@ -147,9 +147,9 @@ impl End {
         }
         self.cost.flights = self.cost.flights.saturating_add(is_new.into());
         self.cost.retransmissions = self.cost.retransmissions.saturating_add(batch.resent.into());
-        if batch.fault.is_some() {
-            // Of what was to follow, only what says why it does not.
-            batch.transmit.retain(|datagram| wire::is_alert(datagram));
+        if matches!(batch.fault, Some(Fault::Failure(_) | Fault::OtherKeys)) {
+            // The rest of a handshake that is over.
+            batch.transmit.clear();
         }
         batch
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::super::{Failure, Identity};
 use crate::base::Instant;
 
-/// One end of one DTLS session. After each call it is polled until it is [`Event::Idle`]. After a fault it may still
-/// be polled for what it wants sent, and not called in any other way.
+/// One end of one DTLS session. After each call it is polled until it is [`Event::Idle`]. After a fault it is
+/// polled once more for what it wants sent, and not called in any other way.
 pub(super) trait Engine: Send {
     /// A datagram came in.
     fn handle_input(&mut self, datagram: &[u8], now: Instant) -> Result<(), Fault>;
@@ -47,6 +47,8 @@ pub(super) enum Event {
 pub(super) enum Fault {
     /// A reason that its peer can be told, or has told.
     Failure(Failure),
+    /// A reason that the engine tells its peer by itself: what can be polled.
+    Said(Failure),
     /// What the peer has protected cannot be read: it has other keys.
     OtherKeys,
 }

@@ -300,7 +300,6 @@ impl Table {
         if batch.connected && session.identity.is_none() {
             return self.refuse(peer, Refusal::Certificate(CertificateFault::Unusable), sink);
         }
-        let said_why = batch.fault.is_some() && !batch.transmit.is_empty();
         transmit(batch.transmit, peer, local, sink);
         if batch.connected || !batch.received.is_empty() {
             self.place += 1;
@@ -317,7 +316,7 @@ impl Table {
         let received = batch.received.into_iter();
         sink.out.extend(received.map(|bytes| ListenerOutput::Received { peer, local, bytes }));
         match batch.fault {
-            Some(fault) => self.give_up(peer, fault, said_why, sink),
+            Some(fault) => self.give_up(peer, fault, sink),
             None if batch.close_notify => {
                 sink.counters.closed += 1;
                 if let Some(session) = self.remove(peer, sink) {
@@ -329,12 +328,12 @@ impl Table {
     }
 
     /// The engine has given up a session.
-    fn give_up(&mut self, peer: SocketAddr, fault: Fault, said_why: bool, sink: &mut Sink<'_>) {
+    fn give_up(&mut self, peer: SocketAddr, fault: Fault, sink: &mut Sink<'_>) {
         let Some(session) = self.remove(peer, sink) else { return };
         // A record that cannot be read might be anybody's, so nothing is said about it (RFC 6347 §4.1.2.7): a client with
         // a wrong key sees silence, as it does of servers that wait for a better one.
         let failure = match fault {
-            Fault::Failure(failure) => failure,
+            Fault::Failure(failure) | Fault::Said(failure) => failure,
             Fault::OtherKeys => Failure::TimedOut,
         };
         match failure {
@@ -345,7 +344,7 @@ impl Table {
             Failure::Certificate(fault) => count(fault, sink.counters),
             _ => sink.counters.failed += 1,
         }
-        let alert = session.end.farewell(failure).filter(|_| !said_why);
+        let alert = session.end.farewell(failure).filter(|_| !matches!(fault, Fault::Said(_)));
         transmit(alert, peer, session.local, sink);
         sink.out.push_back(ListenerOutput::Closed { peer, how: Closed::Failed(failure) });
     }
@@ -383,11 +382,11 @@ impl Table {
 
 impl Peer {
     /// Tells the peer that it is over, if there is a way to.
-    fn part(mut self: Box<Self>, peer: SocketAddr, sink: &mut Sink<'_>) {
+    fn part(mut self, peer: SocketAddr, sink: &mut Sink<'_>) {
         transmit(self.end.close().transmit, peer, self.local, sink);
     }
 
-    fn leave(self: Box<Self>, peer: SocketAddr, sink: &mut Sink<'_>) {
+    fn leave(self, peer: SocketAddr, sink: &mut Sink<'_>) {
         let how = self.how_it_ends();
         self.part(peer, sink);
         sink.out.push_back(ListenerOutput::Closed { peer, how });

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
+use super::super::Failure;
 use super::dimpl_engine::{Servers, Way};
 use super::end::{Batch, Datagrams, End};
 use super::wire::Hello;
@@ -67,10 +68,13 @@ impl Unverified {
                 let fits = length <= hello.bytes().len();
                 Step::Answer(if fits { batch.transmit } else { Datagrams::new() })
             }
-            _ if batch.fault.is_some() => {
-                self.held.remove(&peer);
-                Step::Noise
-            }
+            _ if batch.fault.is_some() => match self.held.remove(&peer) {
+                // Nothing in common, which the first hello shows. An answer too, and the shortest.
+                Some(held) if hello.message == 0 => {
+                    Step::Answer(held.end.farewell(Failure::Protocol).into_iter().collect())
+                }
+                _ => Step::Noise,
+            },
             // It answers a second hello only if it is the right one.
             _ if batch.transmit.is_empty() => Step::Noise,
             _ => match self.held.remove(&peer) {

@@ -241,11 +241,6 @@ impl Sent {
     }
 }
 
-/// Whether a datagram of one's own carries an alert that can be read.
-pub(super) fn is_alert(datagram: &[u8]) -> bool {
-    Record::first(datagram).is_some_and(|(record, _)| record.kind == ALERT)
-}
-
 /// Whether a datagram may be one of DTLS: its first byte is a content type, or that of a protected record of
 /// DTLS 1.3 (RFC 9147 §4.1).
 pub(super) fn may_be_record(datagram: &[u8]) -> bool {

@@ -12,7 +12,8 @@ use super::judge::ClientJudge;
 use crate::base::Instant;
 use crate::secure::{Certificate, ClientSecurity, Closed, Failure, Options, Output, Trust, verify};
 
-/// How long a handshake may take in all, unless told otherwise: as long as one over datagrams takes to give up.
+/// How long a handshake may take in all, at either end: a little longer than one over datagrams, which gives up after
+/// 35 s or so.
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// A session of a client: see `Session` for how it is driven.

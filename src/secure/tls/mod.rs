@@ -1,6 +1,7 @@
 //! Ways over streams, both ends: TLS (RFC 5246, RFC 8446) by rustls, and plain TCP, where there is nothing to do.
 //!
-//! rustls is used without its buffers, so that an idle session holds none. Whoever holds a stream feeds in what
+//! rustls is used without its buffers, so that an idle session holds none: it takes about 4.4 KB of memory at either
+//! end, of which most are the keys. Whoever holds a stream feeds in what
 //! came, in whatever pieces, and writes what is to be transmitted, in order. There is no resumption: every
 //! handshake is a full one. Without certificates there is no TLS: keys shared beforehand are for DTLS alone.
 //!

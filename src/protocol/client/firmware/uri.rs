@@ -103,6 +103,10 @@ mod tests {
         assert_eq!(PackageUri::parse(uri).unwrap().server.to_string(), "coap://[::1]:5683");
         assert_eq!(asked(uri), (vec!["firmware".into(), "7".into()], vec!["for=meter x".into(), "b".into()]));
         assert_eq!(asked("coap://ems"), (vec![], vec![]));
+        for scheme in Scheme::ALL {
+            let uri = format!("{scheme}://ems:7/f");
+            assert_eq!(PackageUri::parse(&uri).unwrap().server.to_string(), format!("{scheme}://ems:7"));
+        }
         assert_eq!(asked("COAP://ems/"), (vec![], vec![]));
         assert_eq!(asked("coap://ems/a//b%2Fc").0, ["a", "", "b/c"]);
         assert_eq!(asked("coap://ems?x=/").1, ["x=/"]);
@@ -110,7 +114,7 @@ mod tests {
 
     #[test]
     fn what_is_no_uri_and_what_is_no_coap_are_told_apart() {
-        for uri in ["https://ems/f", "coaps://ems/f", "coap+tcp://ems/f", "ftp://ems"] {
+        for uri in ["https://ems/f", "coap+ws://ems/f", "ftp://ems"] {
             assert_eq!(PackageUri::parse(uri), Err(PackageFailure::UnsupportedProtocol), "{uri}");
         }
         let wrong = ["", "ems/f", "coap:", "coap://", "coap://ems:0/f", "coap://ems/%zz", "coap://ems/%4"];

@@ -16,6 +16,7 @@
 //! `behaviour` is the table of what clients do differently, `policy` what a fleet is told.
 
 mod behaviour;
+mod binding;
 mod leave;
 mod order;
 mod policy;

@@ -1,6 +1,5 @@
 //! One registration: what it holds, and the requests it makes.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -12,6 +11,7 @@ use super::super::config::Config;
 use super::super::event::{Reason, RequestKind};
 use super::super::manage;
 use super::super::report::Reporting;
+use super::binding::Binding;
 use super::profile;
 use super::way::Way;
 use crate::base::Instant;
@@ -45,7 +45,7 @@ pub(in crate::protocol::client) struct Registration {
     /// What the Update on its way tells.
     sent: Changes,
     /// The binding as registered.
-    binding: Binding,
+    pub(super) binding: Binding,
     /// The segments of the Location-Path, joined with '/'. A segment may be empty (some servers end
     /// their location with one), and is echoed as it came.
     location: Option<Box<str>>,
@@ -135,17 +135,6 @@ impl Changes {
             objects: self.objects || other.objects,
             asked: self.asked || other.asked,
         }
-    }
-}
-
-/// The letters of a binding, as a set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Binding(u32);
-
-impl Binding {
-    fn of(text: &str) -> Self {
-        let bit = |letter: u8| 1 << (letter.to_ascii_uppercase().saturating_sub(b'A')).min(31);
-        Binding(text.bytes().fold(0, |set, letter| set | bit(letter)))
     }
 }
 
@@ -266,34 +255,6 @@ impl Registration {
             None => with_list(request, list),
         };
         self.phase = Phase::Registering(self.exchange.request(request, now));
-    }
-
-    /// What there is to register as `b`: /1/x/7, "U" where that is missing. From 1.1 on a device that is spoken
-    /// to over a connection says so by "T", whether the account has it or not (LwM2M Core §6.2.1); 1.0 has no
-    /// word for it.
-    fn binding_by<'a>(&self, tree: &'a Tree) -> Cow<'a, str> {
-        let written = account::binding(tree, self.account.server);
-        match written {
-            _ if !self.scheme.is_stream() || self.version == Version::V1_0 => written.unwrap_or("U").into(),
-            None => "T".into(),
-            Some(binding) if binding.contains('T') => binding.into(),
-            Some(binding) => format!("{binding}T").into(),
-        }
-    }
-
-    /// With `b`, and the flag of queue mode: `Q` of its own from 1.1 on, part of the binding before.
-    fn with_binding(&mut self, request: Message, tree: &Tree, queue_mode: bool) -> Message {
-        let binding = &*self.binding_by(tree);
-        self.binding = Binding::of(binding);
-        self.queue = queue_mode || binding.contains('Q');
-        if !self.queue {
-            return request.with_parameter("b", binding);
-        }
-        let plain: String = binding.chars().filter(|letter| *letter != 'Q').collect();
-        match self.version {
-            Version::V1_0 => request.with_parameter("b", format_args!("{plain}Q")),
-            Version::V1_1 | Version::V1_2 => request.with_parameter("b", plain).with_query("Q"),
-        }
     }
 
     /// Takes the location out of a 2.01. `false` where there is none to take.

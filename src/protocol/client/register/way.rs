@@ -257,6 +257,9 @@ impl Client {
         let Some(registration) = self.registration(server) else { return };
         registration.exchange.lost(now);
         registration.exchange.abandon_all();
+        if registration.scheme.is_stream() {
+            self.observers_gone(server);
+        }
         self.drain(Link::Server(server), now);
     }
 

@@ -254,6 +254,17 @@ impl Client {
         self.drop_stored(lost);
     }
 
+    /// The connection to a server is gone, and what it observed by it with it (RFC 8323 appendix A.4): the server
+    /// knows so, and observes anew. What is sent to it by plan goes on.
+    pub(super) fn observers_gone(&mut self, server: u16) {
+        let reporting = self.registration(server).and_then(|registration| registration.reporting.as_mut());
+        let Some(reporting) = reporting else { return };
+        (reporting.observations, reporting.next) = (Vec::new(), Instant::FAR);
+        let lost = std::mem::take(&mut reporting.stored).len();
+        self.drop_stored(lost);
+        self.tidy_reporting(server);
+    }
+
     /// The server has answered a Register with 2.01: what is sent to it by plan begins.
     pub(super) fn begin_plan(&mut self, server: u16, now: Instant) {
         let config = self.config.clone();

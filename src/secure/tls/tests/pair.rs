@@ -12,6 +12,7 @@ use rcgen::{
 use tokio_rustls::rustls;
 
 use rustls::client::UnbufferedClientConnection;
+use rustls::server::UnbufferedServerConnection;
 
 use super::super::engine::{Engine, News, failure_of};
 use super::super::{config, judge};
@@ -345,6 +346,32 @@ impl Pair {
             self.server.handle_input(peer(1), LOCAL, &outgoing, self.now);
             self.drain();
             incoming = self.to_client.drain(..).collect();
+        }
+    }
+
+    /// Puts a server that speaks this protocol alone in the place of ours, or one that does not negotiate.
+    pub(super) fn with_foreign_server(&mut self, setup: &Setup, spoken: &[u8]) {
+        let security = setup.listener(1).security.expect("there is");
+        let judge = judge::ServerJudge::new(&security);
+        let time = Arc::new(judge::FixedTime::default());
+        time.set(std::time::Duration::from_secs(EPOCH));
+        let config = config::server(&setup.server, judge, time, setup.version).expect("good credentials");
+        let mut config = rustls::ServerConfig::clone(&config);
+        config.alpn_protocols = if spoken.is_empty() { vec![] } else { vec![spoken.to_vec()] };
+        let mut engine = Engine::new(UnbufferedServerConnection::new(Arc::new(config)).expect("a server"));
+        loop {
+            self.drain();
+            if self.to_server.is_empty() {
+                return;
+            }
+            let incoming: Vec<u8> = self.to_server.drain(..).collect();
+            let mut outgoing = Vec::new();
+            engine.handle_input(&incoming, &mut |news| {
+                if let News::Transmit(bytes) = news {
+                    outgoing.extend(bytes);
+                }
+            });
+            self.client.handle_input(&outgoing, self.now);
         }
     }
 }
