@@ -58,16 +58,17 @@ pub(super) fn equip_one(scenario: Scenario, role: Role, psk: Psk) -> Result<Scen
 }
 
 fn from_folder(mut scenario: Scenario, path: &Path, part: Part, now: u64) -> Result<Scenario, RunError> {
-    let (manifest, names) = files::manifest(path)?;
+    let manifest = files::manifest(path)?;
     // As the results keep it, so that the run can be done again from elsewhere.
     scenario.security.source = Source::Folder(path.display().to_string());
-    let scenario = scenario.held_by(Holders {
+    let holders = Holders {
         file: path.display().to_string(),
         meters: manifest.meters,
         template: manifest.endpoint.clone(),
-        names: names.unwrap_or_default(),
+        names: manifest.names.clone(),
         modes: manifest.servers.iter().map(|(role, _)| (*role, manifest.mode)).collect(),
-    })?;
+    };
+    let scenario = scenario.held_by(holders, part)?;
     let Some(wanted) = scenario.wanted_credentials(part, now)? else { return Ok(scenario) };
     let store = files::read(path, &manifest, &wanted)?;
     Ok(scenario.with_credentials(store))
@@ -87,13 +88,14 @@ fn from_list(
     let roles = std::iter::once(Role::Bootstrap)
         .chain(scenario.servers.accounts.iter().map(|account| Role::Server(account.short_server_id)));
     let modes = roles.filter_map(|role| Some((role, list.mode(role)?))).collect();
-    let scenario = scenario.held_by(Holders {
+    let holders = Holders {
         file: path.display().to_string(),
         meters: u32::try_from(list.endpoints().len()).unwrap_or(u32::MAX),
         template: None,
         names: list.endpoints().to_vec(),
         modes,
-    })?;
+    };
+    let scenario = scenario.held_by(holders, part)?;
     let Some(wanted) = scenario.wanted_credentials(part, now)? else { return Ok(scenario) };
     let bar = bar(certificates(&wanted));
     let store = files::import(path, list, trust.as_deref(), &wanted, &|more| bar.inc(more));

@@ -7,6 +7,7 @@ use crate::credentials::{Mode, Role};
 use crate::fleet::endpoint::EndpointTemplate;
 use crate::protocol::lwm2m::{Scheme, Version};
 
+use super::configs::Part;
 use super::error::ScenarioError;
 use super::resolved::{Scenario, Source};
 
@@ -51,11 +52,12 @@ impl Scenario {
     }
 
     /// Fits the meters to those who hold credentials: they are called as those, unless they have names of their own
-    /// already, and prove themselves as those, unless the scenario says how.
+    /// already, and prove themselves as those, unless the scenario says how. Servers for a fleet elsewhere know all
+    /// of them.
     ///
     /// # Errors
     /// That the scenario has more meters than there are holders, or that two have one name.
-    pub fn held_by(mut self, holders: Holders) -> Result<Self, ScenarioError> {
+    pub fn held_by(mut self, holders: Holders, part: Part) -> Result<Self, ScenarioError> {
         let Holders { file, meters, template, names, modes } = holders;
         let refuse = |problem: String, hint: String| ScenarioError {
             origin: file.clone(),
@@ -64,6 +66,9 @@ impl Scenario {
             problem,
             hint,
         };
+        if part == Part::Servers {
+            self.fleet.meters = meters.max(1);
+        }
         if self.fleet.meters > meters {
             let problem =
                 format!("is for {}, and the scenario has {}", counted(meters, "meter"), self.fleet.meters);

@@ -76,7 +76,7 @@ fn what_the_engines_cannot_do_is_refused_with_a_sentence() {
             &["security.credentials=a", "security.import=b"],
             "cannot be given together with security.credentials",
         ),
-        (&["security.trust=ca.pem"], "is for a list"),
+        (&["security.trust=ca.pem", "security.credentials=a"], "is for a list"),
         (&["security.bad.expired=1%"], "is for certificates, and server bootstrap has mode \"psk\""),
         (&["security.mode=x509", "security.bad.wrong_key=1%"], "is for pre-shared keys"),
         (&["security.bad.at=7"], "security.bad.at = 7: is no server that is spoken to in security"),
@@ -244,6 +244,8 @@ fn a_server_of_somebody_else_needs_credentials_of_its_own() {
     let said =
         scenario.clone().with_credentials_of_its_own(Part::Run, NOW).expect_err("nobody's").to_string();
     assert!(said.contains("is somebody else's, and no credentials for it are given"), "{said}");
+    let trusting = good(SECURE, &["security.trust=ca.pem"]).with_credentials_of_its_own(Part::Run, NOW);
+    assert!(trusting.expect_err("no list").to_string().contains("is for a list of credentials"));
     // A file may have them for each meter.
     let rows = "endpoint,bootstrap_identity,bootstrap_key\na,me,00112233445566778899aabbccddeeff\n";
     let fitted = good("servers.bootstrap = \"coaps://127.0.0.1:5684\"", &["fleet.meters=1"])

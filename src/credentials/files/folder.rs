@@ -25,8 +25,10 @@ pub struct Manifest {
     pub mode: Mode,
     /// How many they are.
     pub meters: u32,
-    /// The template of their names; where there is none, they stand in `meters.csv`.
+    /// The template of their names, if they follow one.
     pub endpoint: Option<String>,
+    /// Their names, if they do not: those of `meters.csv`.
+    pub names: Vec<Box<str>>,
     /// The servers it is for, and where they are.
     pub servers: Vec<(Role, String)>,
     /// When it was made, in seconds since 1970-01-01 UTC.
@@ -83,6 +85,7 @@ impl Manifest {
             mode: mode.ok_or_else(|| format!("knows no mode \"{}\"", written.mode))?,
             meters: written.meters,
             endpoint: written.endpoint,
+            names: Vec::new(),
             servers: servers.collect::<Result<_, String>>()?,
             made: written.made,
         })
@@ -125,22 +128,23 @@ impl Files {
     }
 }
 
-/// What a folder says it is, and the names of its meters where they follow no template.
+/// What a folder says it is.
 ///
 /// # Errors
 /// That there is no manifest, or none that is understood.
-pub fn manifest(folder: &Path) -> Result<(Manifest, Option<Vec<Box<str>>>), FilesError> {
+pub fn manifest(folder: &Path) -> Result<Manifest, FilesError> {
     let path = folder.join(Files::MANIFEST);
     let text = read_text(&path, Holds::NoSecrets)?;
-    let manifest = Manifest::parse(&text).map_err(|problem| FilesError::content(&path, problem))?;
+    let mut manifest = Manifest::parse(&text).map_err(|problem| FilesError::content(&path, problem))?;
     if manifest.endpoint.is_some() {
-        return Ok((manifest, None));
+        return Ok(manifest);
     }
     let role = manifest.servers.first().map_or(Role::Bootstrap, |(role, _)| *role);
     let path = folder.join(Files::of(role).list);
     let holds = if manifest.mode == Mode::Psk { Holds::Secrets } else { Holds::NoSecrets };
     let list = List::parse(&path.display().to_string(), &read_text(&path, holds)?)?;
-    Ok((manifest, Some(list.endpoints().to_vec())))
+    manifest.names = list.endpoints().to_vec();
+    Ok(manifest)
 }
 
 /// Reads what is wanted out of a folder.

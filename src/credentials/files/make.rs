@@ -38,6 +38,9 @@ pub(super) fn certificates(
     servers.map(|server| all(wanted.names.meters(), &|number| maker.own(server, number), progress)).collect()
 }
 
+/// What one turn of a thread has made: from which number on, and what.
+type Batch = (u32, Result<Vec<Own>, MakeError>);
+
 /// One for each number below `count`, in their order.
 fn all(
     count: u32,
@@ -45,7 +48,7 @@ fn all(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Vec<Own>, MakeError> {
     let (next, failed) = (AtomicU32::new(0), AtomicBool::new(false));
-    let made: Mutex<Vec<(u32, Result<Vec<Own>, MakeError>)>> = Mutex::default();
+    let made: Mutex<Vec<Batch>> = Mutex::default();
     let work = || {
         while !failed.load(Ordering::Relaxed) {
             let first = next.fetch_add(AT_ONCE, Ordering::Relaxed);

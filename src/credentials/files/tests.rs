@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::base::Seed;
-use crate::credentials::{Fault, Faults, List, Master, Mode, Names, Role, Store, Wanted, WantedServer};
+use crate::credentials::{Fault, Faults, Master, Mode, Names, Role, Store, Wanted, WantedServer};
 use crate::protocol::lwm2m::Value;
 
 const EMS: Role = Role::Server(101);
@@ -42,8 +42,8 @@ fn folder(meters: u32, mode: Mode) -> (tempfile::TempDir, std::path::PathBuf) {
 }
 
 fn read_back(path: &Path, wanted: &Wanted) -> Store {
-    let (manifest, names) = manifest(path).expect("a manifest");
-    assert_eq!(names, None);
+    let manifest = manifest(path).expect("a manifest");
+    assert!(manifest.names.is_empty());
     read(path, &manifest, wanted).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -99,7 +99,7 @@ fn what_holds_secrets_is_its_owners_alone() {
 fn secrets_that_others_can_read_are_not_read() {
     let (_parent, path) = folder(2, Mode::Psk);
     open(&path.join("master.secret"), 0o644);
-    let (about, _) = manifest(&path).expect("a manifest");
+    let about = manifest(&path).expect("a manifest");
     let error = read(&path, &about, &wanted(2, Mode::Psk)).expect_err("open");
     assert!(matches!(&error, FilesError::TooOpen { mode: 0o644, .. }), "{error}");
     assert!(error.to_string().contains("so others than its owner can read the secrets in it"));
@@ -108,7 +108,7 @@ fn secrets_that_others_can_read_are_not_read() {
 
     let (_parent, path) = folder(2, Mode::X509);
     open(&path.join("meters.key.pem"), 0o604);
-    let (about, _) = manifest(&path).expect("a manifest");
+    let about = manifest(&path).expect("a manifest");
     assert!(matches!(read(&path, &about, &wanted(2, Mode::X509)), Err(FilesError::TooOpen { .. })));
 }
 
@@ -116,7 +116,7 @@ fn secrets_that_others_can_read_are_not_read() {
 fn a_folder_is_read_as_it_was_written_and_its_lists_say_the_same() {
     for kind in [Mode::Psk, Mode::X509] {
         let (_parent, path) = folder(4, kind);
-        let (about, _) = manifest(&path).expect("a manifest");
+        let about = manifest(&path).expect("a manifest");
         assert_eq!((about.mode, about.meters, about.endpoint.as_deref()), (kind, 4, Some("m,{index}")));
         assert_eq!(about.servers[1], (EMS, "coaps://127.0.0.1:5694".to_owned()));
         let wanted = wanted(4, kind);
@@ -146,7 +146,7 @@ fn fewer_meters_and_those_of_other_names_are_found() {
     let mut third = wanted(1, Mode::X509);
     third.names = Names::new(1, |_| "m,2".to_owned());
     assert_eq!(key(&read_back(&path, &third), EMS, 0), key(&all, EMS, 2));
-    let (about, _) = manifest(&path).expect("a manifest");
+    let about = manifest(&path).expect("a manifest");
     let mut stranger = third.clone();
     stranger.names = Names::new(1, |_| "m,4".to_owned());
     let said = read(&path, &about, &stranger).expect_err("nobody").to_string();
@@ -201,7 +201,7 @@ fn bad_certificates_come_out_of_a_folder_as_long_as_its_authority_signs() {
     assert_ne!(key(&good, EMS, 0), key(&spoilt, EMS, 0));
     assert_eq!(key(&good, Role::Bootstrap, 0), key(&spoilt, Role::Bootstrap, 0));
     fs::remove_file(path.join("ca.key.pem")).expect("it was there");
-    let (about, _) = manifest(&path).expect("a manifest");
+    let about = manifest(&path).expect("a manifest");
     let said = read(&path, &about, &bad).expect_err("nobody signs").to_string();
     assert!(said.contains("expired takes an authority that signs"), "{said}");
     assert!(read(&path, &about, &wanted(2, Mode::X509)).is_ok());
@@ -253,7 +253,16 @@ fn files_that_are_none_are_refused_without_a_word_of_what_is_in_them() {
     }
     assert!(read_key(&file("good", " hex:00ff\n")).is_ok());
     assert!(matches!(read_key(&parent.path().join("gone")), Err(FilesError::File { .. })));
-    let _ = List::default();
+}
+
+#[test]
+fn names_that_follow_no_template_stand_in_the_lists() {
+    for kind in [Mode::Psk, Mode::X509] {
+        let parent = tempfile::tempdir().expect("a folder");
+        let path = parent.path().join("keys");
+        provision(&path, &Order { endpoint: None, ..order(2, kind) }, &|_| ()).expect("written");
+        assert_eq!(manifest(&path).expect("a manifest").names, ["m,0".into(), "m,1".into()]);
+    }
 }
 
 /// How long it takes, which is for people to see: machines differ.

@@ -37,6 +37,10 @@ impl Scenario {
     /// # Errors
     /// That a server outside the program would be met with keys that nobody has given.
     pub fn wanted_credentials(&self, part: Part, now: u64) -> Result<Option<Wanted>, ScenarioError> {
+        if self.security.trust.is_some() && self.security.source == Source::RunLocal {
+            let problem = "security.trust is for a list of credentials, and there is none";
+            return Err(self.refuse(problem.to_owned(), "name one with security.import or --credentials"));
+        }
         let mut servers = Vec::new();
         for (role, choice, scheme) in self.roles(part) {
             let Some(mode) = self.security.mode_over(scheme) else { continue };

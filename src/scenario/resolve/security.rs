@@ -284,9 +284,10 @@ fn source(raw: &RawSecurity) -> Result<(Source, Option<String>), Fault> {
         (None, None) => Source::RunLocal,
     };
     match &raw.trust {
-        Some(trust) if !matches!(source, Source::List(_)) => {
-            let problem = "is for a list: a folder has its own authority, and so has a run without either";
-            Err(Fault::new("security.trust", quoted(trust), problem, "set security.import, or leave it out"))
+        // A list may yet be named on the command line.
+        Some(trust) if matches!(source, Source::Folder(_)) => {
+            let problem = "is for a list: a folder has its own authority";
+            Err(Fault::new("security.trust", quoted(trust), problem, "leave it out"))
         }
         trust => Ok((source, trust.clone())),
     }
