@@ -1,6 +1,6 @@
 use super::*;
-use crate::credentials::{Fault, Share};
 use crate::credentials::authority::signed;
+use crate::credentials::{Fault, Share};
 use crate::protocol::lwm2m::Value;
 use crate::secure::ServerSecurity;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
