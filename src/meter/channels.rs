@@ -317,6 +317,11 @@ impl Channels {
                 session.handle_input(&bytes, now);
                 self.pump(id, now);
             }
+            // A server that stops or dies ends its streams like this, over TLS without a close_notify. Nothing
+            // can be cut off unseen: messages have their lengths (RFC 8323 §3.2).
+            (StreamNews::Ended, Engine::Session(_)) if channel.connected => {
+                self.fail(id, secure::Closed::Orderly);
+            }
             (StreamNews::Ended, Engine::Session(session)) => {
                 session.handle_end(now);
                 self.pump(id, now);
