@@ -41,6 +41,8 @@ pub(super) struct Channels {
     news: VecDeque<News>,
     /// What channels are to be once the names of their servers have addresses.
     awaiting_names: Vec<(Link, Wanted)>,
+    /// Servers that datagram sessions were closed with, and that may say farewell in turn (RFC 5246 §7.2.1).
+    parted: Vec<SocketAddr>,
     /// What is said and heard, if somebody wants to see it.
     tap: Option<VecDeque<Output>>,
 }
@@ -150,6 +152,7 @@ impl Channels {
             last: 0,
             news: VecDeque::new(),
             awaiting_names: Vec::new(),
+            parted: Vec::new(),
             tap: None,
         }
     }
@@ -229,10 +232,14 @@ impl Channels {
     /// Ends a channel in good order: its session says so to the server, and its stream is closed after that.
     pub(super) fn close(&mut self, id: ChannelId, now: Instant) {
         if let Some(channel) = self.find(id)
+            && let (server, stream) = (channel.address, channel.scheme.is_stream())
             && let Some(session) = channel.session()
         {
             session.close(now);
             self.pump(id, now);
+            if !stream && !self.parted.contains(&server) {
+                self.parted.push(server);
+            }
         }
         self.remove(id, true, Event::HandshakeAbandoned);
         self.news.push_back(News::Gone(id));
@@ -269,11 +276,27 @@ impl Channels {
     /// A datagram came in. Whether it is a session's at all; if so, whether it meant anything.
     pub(super) fn handle_datagram(&mut self, from: SocketAddr, bytes: &[u8], now: Instant) -> Option<bool> {
         let mut channels = self.open.iter_mut();
-        let channel = channels.find(|channel| channel.address == from && !channel.scheme.is_stream())?;
+        let Some(channel) = channels.find(|channel| channel.address == from && !channel.scheme.is_stream())
+        else {
+            return self.is_farewell(from, bytes).then_some(true);
+        };
         let (id, connected) = (channel.id, channel.connected);
         channel.session()?.handle_input(bytes, now);
         // In a handshake, a piece of a message is no noise.
         Some(self.pump(id, now) || !connected)
+    }
+
+    /// Whether a server says farewell to a session that the meter has closed.
+    fn is_farewell(&mut self, from: SocketAddr, bytes: &[u8]) -> bool {
+        // Content type 21 (RFC 6347 §4.1): what the alert says is encrypted for a session that is no more.
+        const ALERT: u8 = 21;
+        let parted = self.parted.iter().position(|server| *server == from);
+        let farewell = parted.filter(|_| bytes.first() == Some(&ALERT));
+        if let Some(at) = farewell {
+            self.parted.remove(at);
+            self.parted.shrink_to_fit();
+        }
+        farewell.is_some()
     }
 
     /// News of a stream; of one that was closed meanwhile, nobody wants any.
