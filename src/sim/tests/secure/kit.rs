@@ -74,13 +74,17 @@ impl Kit {
 
     /// A world with both servers, whose meters are switched on ten milliseconds apart.
     pub(in super::super) fn world(&self) -> World {
+        self.world_of(&self.client_config())
+    }
+
+    /// The same whose meters are of this configuration.
+    pub(in super::super) fn world_of(&self, config: &Arc<client::Config>) -> World {
         let mut world = World::new(WorldConfig { seed: Seed(self.setup.seed), link: self.setup.link });
         world.set_name(BOOTSTRAP_NAME, World::BOOTSTRAP.ip());
         world.set_name(self.ems_name, World::EMS.ip());
         world.set_options(Arc::new(Options { epoch: self.epoch, ..Options::default() }));
         world.set_secured_bootstrap_server(Some(self.bootstrap_server(Instant::ZERO)));
         world.set_secured_ems(Some(self.ems(Instant::ZERO)));
-        let config = self.client_config();
         for number in 0..self.setup.meters {
             let planned = Instant::from_millis(10 * u64::from(number));
             world.add_meter(config.clone(), &endpoint(number), planned);
