@@ -145,6 +145,8 @@ impl tracing::Subscriber for Everything {
 struct Secret {
     /// The file it is kept in.
     name: String,
+    /// It is a piece of a key in PEM, rather than a key.
+    is_text: bool,
     /// As bytes, and as text that has no white space in it.
     raw: Vec<u8>,
     forms: Vec<String>,
@@ -169,7 +171,7 @@ impl Secret {
             list(|byte| format!("0x{byte:02x}")),
             raw.escape_ascii().to_string(),
         ];
-        Secret { name: name.to_owned(), raw: raw.to_vec(), forms }
+        Secret { name: name.to_owned(), is_text: false, raw: raw.to_vec(), forms }
     }
 
     fn is_in(&self, seen: &[u8]) -> bool {
@@ -200,8 +202,16 @@ fn unhex(text: &str) -> Vec<u8> {
     digits.map(|two| u8::from_str_radix(&String::from_utf8_lossy(two), 16).expect("hex digits")).collect()
 }
 
-/// All the keys of a folder that was provisioned.
+/// All the keys of a folder that was provisioned, each of which is found where it is kept.
 fn secrets(folder: &Path) -> Vec<Secret> {
+    let secrets = secrets_of(folder);
+    for secret in secrets.iter().filter(|secret| secret.is_text || !secret.name.ends_with(".pem")) {
+        assert!(secret.is_in(&fs::read(&secret.name).expect("a file")), "{}", secret.name);
+    }
+    secrets
+}
+
+fn secrets_of(folder: &Path) -> Vec<Secret> {
     let mut secrets = Vec::new();
     for file in files(folder) {
         let name = file.display().to_string();
@@ -226,9 +236,14 @@ fn private_keys(name: &str, text: &str) -> Vec<Secret> {
         let der = STANDARD.decode(&body).expect("base64");
         let at = der.windows(2).position(|two| two == [0x04, 0x20]).expect("an octet string of 32 bytes");
         secrets.push(Secret::new(name, &der[at + 2..at + 34]));
-        // What is before is the same in every key; three characters are two bytes and a bit.
-        let text = body[48..].as_bytes().chunks(32).filter(|part| part.len() == 32);
-        secrets.extend(text.map(|part| Secret { name: name.to_owned(), raw: part.to_vec(), forms: vec![] }));
+        // As text: what is before is the same in every key.
+        let text = body.as_bytes()[48..].chunks(32).filter(|part| part.len() == 32);
+        secrets.extend(text.map(|part| Secret {
+            name: name.to_owned(),
+            is_text: true,
+            raw: part.to_vec(),
+            forms: vec![String::from_utf8_lossy(part).into_owned()],
+        }));
     }
     secrets
 }
