@@ -12,8 +12,8 @@ closed_enum! {
         Onboarding = "onboarding",
         /// First datagram or TCP SYN of a handshake to the end of it, whoever it is with.
         Handshake = "handshake",
-        /// The same, with a Bootstrap-Server alone.
-        HandshakeBootstrap = "handshake-bootstrap",
+        /// The same, with a Bootstrap-Server (bs) alone.
+        HandshakeBootstrap = "handshake-bs",
         /// The same, with an EMS alone.
         HandshakeEms = "handshake-ems",
         /// Planned power-on to the Finish that was answered with 2.04.

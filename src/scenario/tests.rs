@@ -291,6 +291,7 @@ fn mistakes_name_file_line_key_value_and_remedy() {
         ("servers.embedded.short_server_id = 65535", "must be between 1 and 65,534"),
         ("fleet.behaviour = \"acme\"", "is no behaviour; known are \"spec\", \"anjay\""),
         ("fleet.update = \"soon\"", "known are \"half\", \"lt-93\""),
+        ("fleet = { send_endpoint = false, lwm2m = \"1.0\" }", "must be true for LwM2M 1.0; leave it out"),
         ("fleet = { profile_id = true, lwm2m = \"1.1\" }", "came with LwM2M 1.2; set fleet.lwm2m = \"1.2\""),
         (
             "bootstrap.mode = \"magic\"",

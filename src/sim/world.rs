@@ -167,12 +167,17 @@ impl World {
     /// Puts a further EMS into the world, in place of the one there was at that address; without one, what
     /// goes there is kept for [`World::take_strays`].
     pub fn set_ems_at(&mut self, address: SocketAddr, server: Option<Ems>) -> ServerId {
+        self.set_secured_ems_at(address, server.map(Secured::plain))
+    }
+
+    /// The same for one that may be behind sessions or streams.
+    pub fn set_secured_ems_at(&mut self, address: SocketAddr, server: Option<Secured<Ems>>) -> ServerId {
         let known = self.further.iter().position(|site| site.address() == address);
         let place = known.unwrap_or_else(|| {
             self.further.push(Site::new(address));
             self.further.len() - 1
         });
-        self.further[place].set(server.map(Secured::plain));
+        self.further[place].set(server);
         let id = ServerId::Further(u8::try_from(place).expect("a world has a handful of servers"));
         self.break_streams(id);
         id

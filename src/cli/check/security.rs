@@ -1,7 +1,7 @@
 //! How meters and servers prove who they are, in words.
 
 use crate::base::text::{count, counted};
-use crate::credentials::Mode;
+use crate::credentials::{Mode, Share};
 use crate::protocol::lwm2m::Scheme;
 use crate::scenario::{ListenAt, Scenario, ServerChoice, Source};
 use crate::secure::Version;
@@ -68,12 +68,11 @@ fn known_by(scenario: &Scenario) -> String {
 
 fn bad(scenario: &Scenario) -> Option<String> {
     let bad = &scenario.security.bad;
-    let shares: Vec<_> = bad
-        .shares
-        .iter()
-        .map(|(fault, share)| format!("{share} {}", fault.name().replace('_', " ")))
-        .collect();
-    (!shares.is_empty()).then(|| format!("bad credentials for server {}: {}", bad.at, shares.join(", ")))
+    let words = |Share { fault, at, share }: &Share| {
+        format!("{share} {} for server {at}", fault.name().replace('_', " "))
+    };
+    let shares: Vec<_> = bad.iter().map(words).collect();
+    (!shares.is_empty()).then(|| format!("bad credentials: {}", shares.join(", ")))
 }
 
 /// What streams cost, which other ways do not.

@@ -23,7 +23,7 @@ use super::fitted::Fitted;
 
 pub use bootstrap::{Bootstrap, CardTerms, Mode};
 pub use firmware::Firmware;
-pub use security::{Bad, ListenAt, Security, Source};
+pub use security::{ListenAt, Security, Source};
 pub use servers::{
     Account, BootstrapServer, BootstrapTerms, Embedded, EmsCampaign, EmsServer, Manners, PlanFor,
     ServerChoice, Servers, Service,
