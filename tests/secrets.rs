@@ -312,7 +312,7 @@ impl Workshop {
         let args = [&common[..], &[&listen[0], &listen[1]]].concat();
         let ended = self.finish(&[&["check"], &args[..]].concat());
         assert!(!ended.stdout.is_empty());
-        let run = ["run", "--no-tui", "--out", &out, "--set=run.hold=0s", "--set=run.settle=0s"];
+        let run = ["run", "--no-tui", "--out", &out, "--set=run.hold=0s", "--set=run.drain=500ms"];
         let ended = self.finish(&[&run[..], &args].concat());
         assert!(ended.stdout.contains("6 of 6 meters registered"), "{}", ended.stdout);
         assert!(files(Path::new(&out)).len() >= 4);
