@@ -17,7 +17,9 @@ const DTLS: [(&str, &str); 2] = [
 
 /// Onboardings per second: two handshakes, bootstrap and registration.
 pub fn rates() {
-    println!("onboardings (bootstrap + registration, a handshake for each), {IN_FLIGHT} in flight, embedded servers");
+    println!(
+        "onboardings (bootstrap + registration, a handshake for each), {IN_FLIGHT} in flight, embedded servers"
+    );
     println!("{:>24} {:>12} {:>14} {:>14} {:>9}", "", "per second", "meter CPU", "server CPU", "trouble");
     let psk = [&DTLS[..], &[("security.mode", "psk")]].concat();
     let x509 = [&DTLS[..], &[("security.mode", "x509")]].concat();
