@@ -14,17 +14,17 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::channel::{Channel, Engine};
 use super::credentials::fingerprint;
 use super::map;
 use super::output::{Output, StreamNews};
 use crate::base::Instant;
 use crate::metrics::{Event, FailureKind, Stage};
-use crate::protocol::client::{self, Link, OpenFailed};
+use crate::protocol::client::{self, Link};
 use crate::protocol::lwm2m::Scheme;
 use crate::secure::{self, ClientSecurity, Options, Session};
 
-/// The number of a channel, which is also that of its stream, if it is one. Never used twice by one meter.
-pub(super) type ChannelId = std::num::NonZeroU32;
+pub(super) use super::channel::{ChannelId, Over};
 
 /// What a channel is to be.
 pub(super) struct Wanted {
@@ -61,87 +61,6 @@ pub(super) enum News {
     Gone(ChannelId),
     /// A link cannot have a channel at all: its account has no credentials that can be used.
     Unusable(Link),
-}
-
-/// How a channel came to its end.
-#[derive(Clone, Copy)]
-pub(super) enum Over {
-    /// It was never of use.
-    Failed(FailureKind, OpenFailed),
-    /// It was, until now.
-    Closed(client::Closed),
-}
-
-impl Over {
-    /// Nobody was reached, for this reason.
-    fn unreached(kind: FailureKind) -> Self {
-        Over::Failed(kind, OpenFailed::Unreachable)
-    }
-
-    fn failed(why: secure::Failure) -> Self {
-        Over::Failed(map::handshake_failure(why), OpenFailed::Handshake { alert: why.alert() })
-    }
-}
-
-struct Channel {
-    id: ChannelId,
-    address: SocketAddr,
-    scheme: Scheme,
-    /// Which link it was opened for first: whose handshake it was.
-    opener: Link,
-    /// Of what it was opened with.
-    fingerprint: u64,
-    /// When its session, or before that its stream, was begun.
-    began: Instant,
-    engine: Engine,
-    /// The session has come up.
-    connected: bool,
-    /// Those who use it know.
-    announced: bool,
-}
-
-enum Engine {
-    /// A stream that is not connected yet, and how its session is to begin.
-    Connecting(Box<ClientSecurity>),
-    Session(Session),
-}
-
-impl Channel {
-    fn session(&mut self) -> Option<&mut Session> {
-        match &mut self.engine {
-            Engine::Session(session) => Some(session),
-            Engine::Connecting(_) => None,
-        }
-    }
-
-    fn is_handshaking(&self) -> bool {
-        let begun = matches!(self.engine, Engine::Session(_));
-        begun && !self.connected && self.scheme.is_secure()
-    }
-
-    fn timeout(&self) -> Option<Instant> {
-        match &self.engine {
-            Engine::Session(session) => session.poll_timeout(),
-            Engine::Connecting(_) => None,
-        }
-    }
-
-    /// What its end is to those who use it.
-    fn over(&self, how: secure::Closed) -> Over {
-        /// RFC 5246 §7.2.1.
-        const CLOSE_NOTIFY: u8 = 0;
-        match (how, self.connected) {
-            (secure::Closed::Orderly, true) => Over::Closed(client::Closed::Orderly),
-            (secure::Closed::Failed(why), true) => {
-                Over::Closed(client::Closed::Broken { alert: why.alert() })
-            }
-            (secure::Closed::Failed(why), false) => Over::failed(why),
-            (secure::Closed::Orderly, false) if self.scheme.is_stream() => {
-                Over::unreached(FailureKind::ConnectionRefused)
-            }
-            (secure::Closed::Orderly, false) => Over::failed(secure::Failure::Alert(CLOSE_NOTIFY)),
-        }
-    }
 }
 
 impl Channels {
@@ -316,6 +235,11 @@ impl Channels {
             (StreamNews::Data(bytes), Engine::Session(session)) => {
                 session.handle_input(&bytes, now);
                 self.pump(id, now);
+            }
+            // A server that stops or dies ends its streams like this, over TLS without a close_notify. Nothing
+            // can be cut off unseen: messages have their lengths (RFC 8323 §3.2).
+            (StreamNews::Ended, Engine::Session(_)) if channel.connected => {
+                self.fail(id, secure::Closed::Orderly);
             }
             (StreamNews::Ended, Engine::Session(session)) => {
                 session.handle_end(now);
