@@ -42,6 +42,7 @@ fn every_shipped_scenario_loads() {
     names.sort();
     let names: Vec<_> = names.iter().filter_map(|name| name.strip_suffix(".toml")).collect();
     let expected = [
+        "bad-credentials",
         "client-initiated",
         "external",
         "factory",
@@ -50,10 +51,13 @@ fn every_shipped_scenario_loads() {
         "management",
         "misbehaving-servers",
         "provisioned",
+        "psk",
         "quickstart",
         "reference",
         "server-initiated",
         "smartcard",
+        "tcp-tls",
+        "x509",
     ];
     assert_eq!(names, expected);
 }
