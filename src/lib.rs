@@ -37,7 +37,7 @@
 //!              +-> scenario  -> the configurations of {protocol, meter, fleet, servers, transport},
 //!              |               protocol's words for them (URIs, versions)
 //!              +-> servers   -> protocol, transport
-//!              +-> fleet     -> meter, metrics, transport, protocol::client::Config
+//!              +-> fleet     -> meter, metrics, transport, protocol::client::Config, secure::Options
 //!                               meter -> protocol, metrics
 //!                               transport
 //!              +-> meter, protocol, transport (the one meter of `bootstorm meter`)

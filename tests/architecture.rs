@@ -26,8 +26,9 @@ const ARROWS: [(&str, &str); 23] = [
     ("fleet::arrivals", "base"),
     ("fleet::endpoint", "base"),
     ("fleet::plan", "base fleet::arrivals fleet::endpoint"),
-    // protocol::client: the meters' configuration, and which path of theirs a host name is looked up for.
-    ("fleet", "base meter metrics protocol::client transport"),
+    // protocol::client and secure: the configurations of meters and of their sessions; also which path of theirs
+    // a host name is looked up for.
+    ("fleet", "base meter metrics protocol::client secure transport"),
     // The pure half of the servers, which the simulation shares: a machine behind its sessions.
     ("servers::secured", "base protocol secure"),
     ("servers", "base protocol secure transport"),

@@ -135,7 +135,8 @@ fn drive(
     let places = scenario.places(servers.bootstrap_address(), &servers.ems_addresses());
     let external = scenario.servers.accounts.iter().filter_map(|account| account.server.uri());
     let known = places.bootstrap.iter().chain(&places.ems).chain(external);
-    let targets: Vec<SocketAddr> = known.filter_map(ServerUri::address).collect();
+    let datagrams = known.filter(|uri| !uri.scheme.is_stream());
+    let targets: Vec<SocketAddr> = datagrams.filter_map(ServerUri::address).collect();
     let config = scenario.fleet_config(places, targets, clock);
     let mut screen = Screen::stderr(options.no_tui);
     let mut next_show = Instant::ZERO;

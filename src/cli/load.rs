@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::scenario::{self, Overrides, Scenario};
+use crate::scenario::{self, Overrides, Part, Scenario};
 
+use super::equip::{equip, source};
 use super::exit::RunError;
 
 /// Which scenario, and what to change in it.
@@ -20,6 +21,11 @@ pub struct ScenarioArgs {
     #[arg(long, value_name = "FILE")]
     pub provision: Option<PathBuf>,
 
+    /// Credentials: a folder that `bootstorm provision` made, or a list (CSV: endpoint, server, mode,
+    /// identity, key, certificate, certificate_key)
+    #[arg(long, value_name = "DIR|FILE")]
+    pub credentials: Option<PathBuf>,
+
     /// Set one key of the scenario, over the file; may be repeated
     #[arg(long, value_name = "PATH.TO.KEY=VALUE")]
     pub set: Vec<String>,
@@ -30,8 +36,31 @@ pub struct ScenarioArgs {
 }
 
 impl ScenarioArgs {
-    /// Reads and resolves the scenario, and fits its meters with what the files it names have for them.
-    pub fn load(self) -> Result<Scenario, RunError> {
+    /// Reads and resolves the scenario, fits its meters with what the files it names have for them, and gives it the
+    /// credentials this part of it needs.
+    pub fn load(self, part: Part) -> Result<Scenario, RunError> {
+        self.equipped(part, true)
+    }
+
+    /// The same for whoever only looks: nothing is made.
+    pub fn look(self) -> Result<Scenario, RunError> {
+        self.equipped(Part::Run, false)
+    }
+
+    fn equipped(self, part: Part, make: bool) -> Result<Scenario, RunError> {
+        let folder = self.folder();
+        let scenario = self.load_bare()?;
+        equip(scenario, &folder, part, make)
+    }
+
+    /// Files that a scenario names are looked for beside it.
+    pub fn folder(&self) -> PathBuf {
+        self.scenario.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned()
+    }
+
+    /// The same without credentials.
+    pub fn load_bare(self) -> Result<Scenario, RunError> {
+        let folder = self.folder();
         let overrides = Overrides { set: self.set, seed: self.seed };
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let cores = u32::try_from(cores).unwrap_or(u32::MAX);
@@ -43,8 +72,10 @@ impl ScenarioArgs {
             }
         };
         let mut scenario = scenario::load(&name, &text, &overrides, cores)?;
-        // Files that a scenario names are looked for beside it.
-        let folder = self.scenario.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+        let folder = folder.as_path();
+        if let Some(path) = &self.credentials {
+            scenario = scenario.with_source(source(path))?;
+        }
         let named = scenario.provision.as_ref().map(|file| folder.join(file));
         if let Some(file) = self.provision.or(named) {
             // As the results keep it, so that the run can be done again from elsewhere.

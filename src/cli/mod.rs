@@ -6,11 +6,13 @@
 mod check;
 mod completions;
 mod engine;
+mod equip;
 pub mod exit;
 mod load;
 mod machine;
 pub mod meter;
 pub mod progress;
+pub mod provision;
 pub mod run;
 pub mod screen;
 pub mod serve;
@@ -33,6 +35,8 @@ Examples:
   bootstorm serve scenarios/external.toml   only the servers, for a fleet elsewhere
   bootstorm meter --bootstrap-server coap://127.0.0.1:5783 --verbose
                                             one meter in the foreground, message by message
+  bootstorm provision --meters 1000 --mode psk --out keys
+                                            credentials for a fleet and its servers
   bootstorm completions bash > ~/.local/share/bash-completion/completions/bootstorm
 
 Exit codes, the first that applies:
@@ -61,6 +65,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Run only the embedded servers, for a fleet in another process or on another machine
     Serve(serve::ServeArgs),
+    /// Make credentials for a fleet, and what its servers need to know it
+    Provision(provision::ProvisionArgs),
     /// Run one meter in the foreground and print what it does
     Meter(meter::MeterArgs),
     /// Print the completions for a shell
@@ -76,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::check(&args),
         Command::Serve(args) => serve::serve(args),
+        Command::Provision(args) => provision::provision(&args),
         Command::Meter(args) => meter::meter(args),
         Command::Completions(args) => completions::completions(&args),
     };

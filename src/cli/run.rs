@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::report::RunReport;
+use crate::scenario::Part;
 
 use super::engine::{self, RunOptions};
 use super::exit::{Exit, RunError};
@@ -17,6 +18,7 @@ Examples:
   bootstorm run scenarios/hundred-thousand.toml --out results
   bootstorm run --set fleet.meters=500 --set arrivals.over=2s --seed 7
   bootstorm run --set servers.bootstrap=coap://127.0.0.1:5783 --no-tui
+  bootstorm run --credentials keys --set servers.bootstrap=coaps://127.0.0.1:5684
 
 Ctrl-C once lets the meters de-register and writes the results; twice stops at once and writes
 the results marked incomplete.";
@@ -42,7 +44,7 @@ pub struct RunArgs {
 }
 
 pub(super) fn run(args: RunArgs) -> Result<(), RunError> {
-    let scenario = args.scenario.load()?;
+    let scenario = args.scenario.load(Part::Run)?;
     let options = RunOptions { out: args.out, no_tui: args.no_tui, strict: args.strict };
     let report = engine::execute(&scenario, &options)?;
     if let Some(out) = &options.out {

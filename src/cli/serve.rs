@@ -1,6 +1,5 @@
 //! `bootstorm serve`: only the embedded servers.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
@@ -15,7 +14,7 @@ use crate::base::{Clock, Instant};
 use crate::protocol::lwm2m::ServerUri;
 use crate::protocol::server::Traffic;
 use crate::report::{Keyed, text};
-use crate::scenario::Scenario;
+use crate::scenario::{Part, Scenario};
 use crate::servers::{BootstrapCounts, Embedded, EmsCounts, ServerCounts};
 use crate::transport::UdpCounters;
 
@@ -24,6 +23,7 @@ Examples:
   bootstorm serve
   bootstorm serve scenarios/external.toml
   bootstorm serve --set servers.embedded.bootstrap_listen=127.0.0.1:5783
+  bootstorm serve --credentials keys --set servers.embedded.bootstrap_listen=coaps://127.0.0.1:5684
 
 The Bootstrap-Server hands out servers.ems if the scenario gives it, else where the EMS listens.";
 
@@ -43,7 +43,7 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 /// seconds. The Bootstrap-Server hands out the URI of `servers.ems` if that is given, else where the EMS
 /// listens.
 pub(super) fn serve(args: ServeArgs) -> Result<(), RunError> {
-    let scenario = args.scenario.load()?;
+    let scenario = args.scenario.load(Part::Servers)?;
     let clock = Clock::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unwatched)?;
     runtime.block_on(async {
@@ -73,14 +73,14 @@ pub(super) fn serve(args: ServeArgs) -> Result<(), RunError> {
 
 /// Where the servers are.
 fn addresses(servers: &Embedded) -> [(&'static str, String); 2] {
-    let ems: Vec<String> = servers.ems_addresses().into_iter().map(shown).collect();
-    [("bootstrap", servers.bootstrap_address().map(shown).unwrap_or_default()), ("ems", ems.join(" "))]
+    let ems: Vec<String> = servers.ems_uris().iter().map(ServerUri::to_string).collect();
+    [("bootstrap", bootstrap_uri(servers)), ("ems", ems.join(" "))]
 }
 
 fn uris(scenario: &Scenario, servers: &Embedded) -> String {
-    let mut text = format!("bootstrap {}\n", servers.bootstrap_address().map(shown).unwrap_or_default());
-    for address in servers.ems_addresses() {
-        text.push_str(&format!("ems       {}\n", shown(address)));
+    let mut text = format!("bootstrap {}\n", bootstrap_uri(servers));
+    for uri in servers.ems_uris() {
+        text.push_str(&format!("ems       {uri}\n"));
     }
     for uri in scenario.servers.accounts.iter().filter_map(|account| account.server.uri()) {
         text.push_str(&format!("the Bootstrap-Server hands out {uri}\n"));
@@ -88,8 +88,8 @@ fn uris(scenario: &Scenario, servers: &Embedded) -> String {
     text
 }
 
-fn shown(address: SocketAddr) -> String {
-    ServerUri::coap(address).to_string()
+fn bootstrap_uri(servers: &Embedded) -> String {
+    servers.bootstrap_uri().map(|uri| uri.to_string()).unwrap_or_default()
 }
 
 /// The last line of counts, and whatever else happened: what was asked of devices and told them, and what the
@@ -103,7 +103,7 @@ fn last_words(now: Instant, counts: &ServerCounts, told: &Told, uris: [(&'static
 /// Counts on one line; those that should be zero are there only if they are not.
 fn line(now: Instant, counts: &ServerCounts) -> String {
     let mut text = format!("{:>8}", elapsed(now.since_origin()));
-    if let Some(BootstrapCounts { counters, traffic, udp }) = &counts.bootstrap {
+    if let Some(BootstrapCounts { counters, traffic, udp, .. }) = &counts.bootstrap {
         let usual = [(counters.requests, "requests"), (counters.finished, "finished")];
         let odd = [(counters.failed, "failed"), (counters.refused, "refused")];
         text += &format!("  bootstrap: {}", list(&usual, &odd, traffic, udp));

@@ -53,7 +53,7 @@ impl Told {
     }
 
     fn bootstrap(&self, counts: &BootstrapCounts) -> Seen {
-        let BootstrapCounts { counters, traffic, udp } = counts;
+        let BootstrapCounts { counters, traffic, udp, .. } = counts;
         let operations = named([
             ("requests", counters.requests),
             ("refused", counters.refused),
@@ -70,6 +70,8 @@ impl Told {
             ("timed-out", counters.timed_out),
             ("unencodable", counters.unencodable),
             ("restarted", counters.restarted),
+            ("lost", counters.lost),
+            ("identity-mismatch", counters.identity_mismatch),
         ]);
         seen(operations, traffic, udp, desk(&self.bootstrap, &counters.desk), None)
     }
@@ -86,6 +88,7 @@ impl Told {
             ("expired", counters.expired),
             ("refused", counters.refused),
             ("unknown-profile", counters.unknown_profile),
+            ("identity-mismatch", counters.identity_mismatch),
             ("unknown-location", counters.unknown_location),
             ("bad-updates", counters.bad_updates),
             ("registered", counters.registered),
@@ -162,6 +165,8 @@ fn seen(
         ("duplicates", traffic.duplicates),
         ("noise", traffic.noise),
         ("evicted-peers", traffic.evicted_peers),
+        ("left", traffic.left),
+        ("broken", traffic.broken),
         ("socket-truncated", udp.truncated),
         ("socket-unknown-source", udp.unknown_source),
         ("socket-receive-errors", udp.receive_errors),

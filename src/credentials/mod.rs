@@ -25,6 +25,7 @@ mod store;
 pub use authority::{Authority, Validity};
 pub use error::{ListError, MakeError};
 pub use fault::{Fault, Faults};
+pub use files::FilesError;
 pub use list::{List, Listed, Reference};
 pub use master::Master;
 pub use names::Names;

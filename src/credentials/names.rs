@@ -13,8 +13,11 @@ pub struct Names {
     name: Arc<dyn Fn(u32) -> String + Send + Sync>,
     /// Hash and number of each name, in the order of the hashes: eight bytes a meter. Made when a name is first
     /// looked for, which a fleet without embedded servers never does.
-    index: Arc<OnceLock<Box<[(u32, u32)]>>>,
+    index: Arc<OnceLock<Index>>,
 }
+
+/// Hash and number of each name.
+type Index = Box<[(u32, u32)]>;
 
 impl Names {
     /// The names that `name` gives the numbers below `meters`.

@@ -20,8 +20,8 @@ pub const BYTES_PER_CLIENT: u64 = 768;
 /// User and kernel memory of a UDP socket of a meter's own, in bytes (measured on Linux).
 pub const BYTES_PER_SOCKET: u64 = 3_100;
 
-/// User and kernel memory of one end of a stream over TCP, in bytes (measured on Linux).
-pub const BYTES_PER_STREAM: u64 = 4_096;
+/// User and kernel memory of one end of an idle stream over TCP, in bytes (measured on Linux).
+pub const BYTES_PER_STREAM: u64 = 5_200;
 
 /// Memory of a shard before its first meter, in bytes: about a dozen HdrHistograms of 86 to 172 KB each,
 /// twice (total and interval), and the buffers of one batch.

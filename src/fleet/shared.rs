@@ -17,6 +17,7 @@ use crate::meter::{
 };
 use crate::metrics::{Event, InFlight, MeterState, NoiseKind, Recorder, Stage};
 use crate::protocol::client::{self, Link};
+use crate::secure;
 use crate::transport::{MeterSockets, MeterStreams, SendError, resolve};
 
 /// A meter whose code panicked this often is not put back again.
@@ -36,6 +37,8 @@ pub(super) struct ShardConfig {
     pub start: Instant,
     /// What the meters share.
     pub client: Arc<client::Config>,
+    /// What their sessions share.
+    pub sessions: Arc<secure::Options>,
     /// What they are called.
     pub endpoint: EndpointTemplate,
     /// The run's seed.
@@ -149,7 +152,8 @@ impl Shared {
         // an echo of the one before.
         let life = self.past.borrow().get(&slot).map_or(0, |past| past.lives);
         let seed = self.config.seed.child("meter", meter.into()).child("life", life.into());
-        let meter = Meter::new(self.config.client.clone(), endpoint, self.meter_of(slot), seed);
+        let meter = Meter::new(self.config.client.clone(), endpoint, meter, seed)
+            .with_options(self.config.sessions.clone());
         self.pending.set(self.pending.get() + 1);
         let actor = MeterActor::new(meter, slot, planned, self.clone()).start();
         self.actors.borrow_mut()[slot as usize] = Some(actor);

@@ -16,6 +16,7 @@ use crate::base::{Clock, Instant, Seed};
 use crate::meter::{Remains, Sabotage};
 use crate::metrics::{MeterState, Phase, RequestKind, States, Totals};
 use crate::protocol::client;
+use crate::secure;
 use crate::transport::{
     Gate, LocalAddresses, MeterSockets, MeterSocketsConfig, MeterStreams, MeterStreamsConfig, Numbering,
     TcpCounters, UdpCounters, cores, pin_current_thread,
@@ -37,6 +38,8 @@ pub struct FleetConfig {
     pub plan: Plan,
     /// What the meters share.
     pub client: Arc<client::Config>,
+    /// What their sessions share.
+    pub sessions: Arc<secure::Options>,
     /// Draws everything random.
     pub seed: Seed,
     /// The run's clock.
@@ -213,7 +216,7 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
         start: Instant,
         notices: mpsc::UnboundedSender<(u32, Notice)>,
     ) -> Result<(), FleetError> {
-        let FleetConfig { plan, client, seed, clock, targets, .. } = &self.config;
+        let FleetConfig { plan, client, sessions, seed, clock, targets, .. } = &self.config;
         let shard = ShardConfig {
             number,
             shards: plan.shards(),
@@ -221,6 +224,7 @@ impl<F: FnMut(&mut Totals, &FleetHealth)> Supervisor<F> {
             feed: self.feed_of(number),
             start,
             client: client.clone(),
+            sessions: sessions.clone(),
             endpoint: plan.endpoint_template().clone(),
             seed: *seed,
             clock: *clock,

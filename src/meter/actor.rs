@@ -154,6 +154,10 @@ impl Known {
             Event::State { to, .. } => self.state = to,
             Event::Request { kind, fate } => self.in_flight.note(kind, fate),
             Event::Notification(fate) => self.in_flight.note_notification(fate),
+            Event::HandshakeBegun => self.in_flight.note_handshake_begun(),
+            Event::Handshake { .. } | Event::HandshakeFailed | Event::HandshakeAbandoned => {
+                self.in_flight.note_handshake_ended();
+            }
             _ => {}
         }
     }
@@ -187,6 +191,9 @@ impl<S: Surroundings> MeterActor<S> {
         }
         for _ in 0..remains.in_flight.notifications() {
             self.shard.record(self.slot, Event::Notification(NotificationFate::Abandoned));
+        }
+        for _ in 0..remains.in_flight.handshakes() {
+            self.shard.record(self.slot, Event::HandshakeAbandoned);
         }
         self.shard.arm(self.slot, None);
         self.fallen = true;

@@ -46,6 +46,11 @@ impl Surroundings for Quiet {
 
 /// A meter that has just been switched on, and has a Bootstrap-Request to send.
 fn switched_on(sending: Sending) -> Rc<Quiet> {
+    switched_on_at("coap://127.0.0.1:5783", sending).1
+}
+
+/// The same for a Bootstrap-Server at this URI.
+fn switched_on_at(uri: &str, sending: Sending) -> (MeterActor<Quiet>, Rc<Quiet>) {
     let second = Duration::from_secs(1);
     let config = Config {
         version: Version::V1_1,
@@ -59,13 +64,13 @@ fn switched_on(sending: Sending) -> Rc<Quiet> {
         report: ReportPolicy::default(),
         provision: None,
         device: None,
-        factory: factory("coap://127.0.0.1:5783", Duration::ZERO, ObjectSet::Minimal),
+        factory: factory(uri, Duration::ZERO, ObjectSet::Minimal),
     };
     let shard = Rc::new(Quiet { sending, tried: Cell::new(0), events: RefCell::default() });
     let meter = Meter::new(Arc::new(config), "meter".into(), 0, Seed(1));
     let mut actor = MeterActor::new(meter, 0, shard.now(), shard.clone());
     actor.switch_on();
-    shard
+    (actor, shard)
 }
 
 fn sent(shard: &Quiet) -> usize {
@@ -92,4 +97,19 @@ fn a_datagram_that_never_leaves_is_not_counted_as_sent() {
     // The request is on its way all the same: it will be sent again.
     let request = Event::Request { kind: RequestKind::BootstrapRequest, fate: RequestFate::Sent };
     assert!(dropped.events.borrow().contains(&request));
+}
+
+#[test]
+fn bytes_of_a_stream_count_to_the_leg_of_its_server() {
+    let (mut actor, shard) = switched_on_at("coap+tcp://127.0.0.1:5783", Sending::Queued);
+    assert_eq!((shard.tried.get(), sent(&shard)), (0, 0));
+    let at = shard.now();
+    actor.carry_out(Command::Stream { stream: 1, news: StreamNews::Connected, at });
+    assert!(sent(&shard) > 0);
+    // An Empty message, which RFC 8323 §3.4 has ignored.
+    actor.carry_out(Command::Stream { stream: 1, news: StreamNews::Data([0, 0].into()), at });
+    let events = shard.events.borrow();
+    let to_server = |event: &&Event| matches!(event, Event::Sent { leg: Leg::Bootstrap, .. });
+    assert_eq!(events.iter().filter(to_server).count(), sent(&shard));
+    assert!(events.contains(&Event::Received { leg: Leg::Bootstrap, bytes: 2 }));
 }

@@ -112,6 +112,11 @@ impl Channel {
         }
     }
 
+    fn is_handshaking(&self) -> bool {
+        let begun = matches!(self.engine, Engine::Session(_));
+        begun && !self.connected && self.scheme.is_secure()
+    }
+
     fn timeout(&self) -> Option<Instant> {
         match &self.engine {
             Engine::Session(session) => session.poll_timeout(),
@@ -192,7 +197,10 @@ impl Channels {
         self.open.push(channel);
         match scheme.is_stream() {
             true => self.tell(Output::Connect { stream: id.get(), to: address }),
-            false => _ = self.pump(id, now),
+            false => {
+                self.begin(scheme);
+                self.pump(id, now);
+            }
         }
         id
     }
@@ -226,29 +234,22 @@ impl Channels {
             session.close(now);
             self.pump(id, now);
         }
-        self.remove(id, true);
+        self.remove(id, true, Event::HandshakeAbandoned);
         self.news.push_back(News::Gone(id));
-    }
-
-    /// Ends all channels in good order.
-    pub(super) fn close_all(&mut self, now: Instant) {
-        while let Some(id) = self.open.first().map(|channel| channel.id) {
-            self.close(id, now);
-        }
     }
 
     /// Forgets all channels without a word to the servers, as when the power is cut; streams are given back.
     pub(super) fn abandon(&mut self) {
-        self.news.clear();
+        self.news.retain(|news| matches!(news, News::Output(Output::Event(_))));
         self.awaiting_names = Vec::new();
         while let Some(id) = self.open.first().map(|channel| channel.id) {
-            self.remove(id, true);
+            self.remove(id, true, Event::HandshakeAbandoned);
         }
     }
 
-    /// Whether there is any.
-    pub(super) fn any(&self) -> bool {
-        !self.open.is_empty()
+    /// Handshakes under way.
+    pub(super) fn handshaking(&self) -> usize {
+        self.open.iter().filter(|channel| channel.is_handshaking()).count()
     }
 
     fn replace(&mut self, id: ChannelId, now: Instant) {
@@ -285,6 +286,8 @@ impl Channels {
                 if let Engine::Connecting(security) = engine {
                     *engine = Engine::Session(Session::stream(security, &options, now));
                 }
+                let scheme = channel.scheme;
+                self.begin(scheme);
                 self.pump(id, now);
             }
             (StreamNews::Data(bytes), Engine::Session(session)) => {
@@ -437,6 +440,13 @@ impl Channels {
         any
     }
 
+    /// A session was made. A plain stream has no handshake.
+    fn begin(&mut self, scheme: Scheme) {
+        if scheme.is_secure() {
+            self.tell(Output::Event(Event::HandshakeBegun));
+        }
+    }
+
     /// A plain stream has no handshake.
     fn count_handshake(&mut self, id: ChannelId, handshake: secure::Handshake, now: Instant) {
         let Some(channel) = self.find(id).filter(|channel| channel.scheme.is_secure()) else { return };
@@ -456,21 +466,25 @@ impl Channels {
     /// A channel's session is over.
     fn fail(&mut self, id: ChannelId, how: secure::Closed) {
         if let Some(over) = self.find(id).map(|channel| channel.over(how)) {
-            self.remove(id, true);
+            self.remove(id, true, Event::HandshakeFailed);
             self.news.push_back(News::Down(id, over));
         }
     }
 
     /// The network has taken a channel away: there is nothing left to be closed.
     fn drop_dead(&mut self, id: ChannelId, over: Over) {
-        self.remove(id, false);
+        self.remove(id, false, Event::HandshakeFailed);
         self.news.push_back(News::Down(id, over));
     }
 
-    fn remove(&mut self, id: ChannelId, disconnect: bool) {
+    /// Forgets a channel; `fate` is that of its handshake, if it was not at its end.
+    fn remove(&mut self, id: ChannelId, disconnect: bool, fate: Event) {
         let Some(at) = self.open.iter().position(|channel| channel.id == id) else { return };
         let channel = self.open.remove(at);
         self.open.shrink_to_fit();
+        if channel.is_handshaking() {
+            self.tell(Output::Event(fate));
+        }
         if disconnect && channel.scheme.is_stream() {
             self.tell(Output::Disconnect { stream: id.get() });
         }

@@ -163,6 +163,7 @@ fn failure(failure: client::Failure, obstacle: FailureKind) -> FailureKind {
         Failure::CardInconsistent => FailureKind::CardInconsistent,
         Failure::NoAccount => FailureKind::BootstrapNoAccount,
         Failure::ServerUri => FailureKind::ServerUri,
+        Failure::SecurityMode => FailureKind::Credentials,
         Failure::Handshake | Failure::Unreachable => obstacle,
         Failure::Closed(_) => FailureKind::ConnectionLost,
     }

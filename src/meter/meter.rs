@@ -80,10 +80,11 @@ impl Meter {
         map::state(self.client.state())
     }
 
-    /// The requests and notifications on their way.
+    /// The requests, notifications and handshakes on their way.
     pub fn in_flight(&self) -> InFlight {
         let requests: InFlight = self.client.in_flight().map(map::request_kind).collect();
-        requests.with_notifications(self.client.notifications_in_flight())
+        let handshakes = self.channels.as_ref().map_or(0, |channels| channels.handshaking());
+        requests.with_notifications(self.client.notifications_in_flight()).with_handshakes(handshakes)
     }
 
     /// How many Registers were answered with 2.01, and how many never got an answer: what an EMS has
@@ -119,8 +120,7 @@ impl Meter {
         self.client.power_on(planned, now);
     }
 
-    /// Asks the meter to de-register, if it is registered, and to stop. Once it has, its sessions are closed in
-    /// good order.
+    /// Asks the meter to de-register, if it is registered, and to stop. Its sessions are closed in good order.
     pub fn shutdown(&mut self, now: Instant) {
         self.client.shutdown(now);
     }
@@ -205,12 +205,8 @@ impl Meter {
             let output = match self.client.poll_output() {
                 Some(said) => self.carry_out(said, now),
                 None => {
-                    let news = self.channels.as_mut()?.poll_news();
-                    match news {
-                        Some(news) => self.pass_on(news, now),
-                        None if self.leave_servers(now) => None,
-                        None => return None,
-                    }
+                    let news = self.channels.as_mut()?.poll_news()?;
+                    self.pass_on(news, now)
                 }
             };
             if output.is_some() {
@@ -325,18 +321,6 @@ impl Meter {
         }
     }
 
-    /// Closes the sessions of a meter that has left; whether there were any.
-    fn leave_servers(&mut self, now: Instant) -> bool {
-        let gone = matches!(self.state(), MeterState::Deregistered | MeterState::Stopped);
-        match &mut self.channels {
-            Some(channels) if gone && channels.any() => {
-                channels.close_all(now);
-                true
-            }
-            _ => false,
-        }
-    }
-
     // ----- what the channels tell ----------------------------------------------------------------------
 
     fn pass_on(&mut self, news: News, now: Instant) -> Option<Output> {
@@ -408,7 +392,9 @@ impl Meter {
         if let Some(channels) = &mut self.channels
             && channels.is_tapped()
         {
-            channels.show(Output::Plain { direction, link, server, bytes: bytes.to_vec() });
+            let way = self.ways.iter().find(|way| way.link == link);
+            let channel = way.and_then(|way| way.channel).map(ChannelId::get);
+            channels.show(Output::Plain { direction, link, server, channel, bytes: bytes.to_vec() });
         }
     }
 
@@ -427,3 +413,7 @@ impl Meter {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "meter_tests.rs"]
+mod tests;

@@ -54,6 +54,8 @@ pub enum Output {
         link: Link,
         /// Where the server is.
         server: SocketAddr,
+        /// What it goes through, which is the number of the stream, if it is one; nothing is plain CoAP over UDP.
+        channel: Option<u32>,
         /// One whole CoAP message; on a stream the next bytes, where a message may begin and end anywhere.
         bytes: Vec<u8>,
     },
@@ -115,7 +117,7 @@ impl fmt::Debug for Output {
             Output::Resolve { link, host, port, failures } => {
                 write!(f, "Resolve({link:?}, {host}:{port}, {failures} failures)")
             }
-            Output::Plain { direction, link, server, bytes } => {
+            Output::Plain { direction, link, server, bytes, .. } => {
                 write!(f, "Plain({direction:?}, {link:?}, {server}, {} B)", bytes.len())
             }
             Output::Event(event) => write!(f, "Event({event:?})"),

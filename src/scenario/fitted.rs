@@ -7,9 +7,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::base::text::counted;
+use crate::credentials::Store;
 use crate::protocol::client::{Card, Provision};
 use crate::protocol::lwm2m::{Entry, Host, ServerUri};
 
+use super::configs::Held;
 use super::error::ScenarioError;
 use super::provision::{DirectoryFile, Provisioning};
 use super::resolved::Scenario;
@@ -24,12 +26,18 @@ pub struct Fitted {
     /// The cards, in the order of the meters; one if all have the same.
     cards: Option<Arc<[Arc<[u8]>]>>,
     directory: Option<Arc<DirectoryFile>>,
+    pub(super) credentials: Option<Store>,
 }
 
 impl Fitted {
     /// What the provisioning file says.
     pub fn provisioning(&self) -> Option<&Provisioning> {
         self.provisioning.as_deref()
+    }
+
+    /// The credentials of the fleet.
+    pub fn credentials(&self) -> Option<&Store> {
+        self.credentials.as_ref()
     }
 
     /// What the directory of the embedded Bootstrap-Server says.
@@ -41,12 +49,13 @@ impl Fitted {
         self.cards.as_ref()
     }
 
-    /// The addresses of further servers that single meters have or are given, as far as they have no names.
+    /// The addresses of further servers that single meters have or are given, and speak to by datagrams, as far as
+    /// they have no names.
     pub(super) fn addresses(&self, meters: u32) -> Vec<SocketAddr> {
         let uris = self.provisioning.as_ref().map(|file| file.bootstrap_uris(meters));
-        let own = uris.iter().flatten().filter_map(ServerUri::address);
         let given = self.directory.iter().flat_map(|file| file.uris());
-        let mut addresses: Vec<_> = own.chain(given.filter_map(|uri| uri.address())).collect();
+        let all = uris.into_iter().flatten().chain(given).filter(|uri| !uri.scheme.is_stream());
+        let mut addresses: Vec<_> = all.filter_map(|uri| uri.address()).collect();
         addresses.sort_unstable();
         addresses.dedup();
         addresses
@@ -136,22 +145,37 @@ impl Scenario {
 #[derive(Debug)]
 pub(super) struct Fitting {
     pub rows: Option<Arc<Provisioning>>,
+    pub held: Option<Arc<Held>>,
     pub cards: Option<Cards>,
 }
 
 impl Fitting {
-    pub(super) fn of(fitted: &Fitted, cards: Option<Cards>) -> Option<Arc<dyn Provision>> {
+    pub(super) fn of(
+        fitted: &Fitted,
+        held: Option<Arc<Held>>,
+        cards: Option<Cards>,
+    ) -> Option<Arc<dyn Provision>> {
         let rows = fitted.provisioning.clone();
-        if rows.is_none() && cards.is_none() {
+        if rows.is_none() && held.is_none() && cards.is_none() {
             return None;
         }
-        Some(Arc::new(Fitting { rows, cards }))
+        Some(Arc::new(Fitting { rows, held, cards }))
     }
 }
 
 impl Provision for Fitting {
     fn own(&self, number: u32) -> Vec<Entry> {
-        self.rows.as_ref().map(|rows| rows.own(number)).unwrap_or_default()
+        let rows = self.rows.as_ref().map(|rows| rows.own(number)).unwrap_or_default();
+        let Some(held) = &self.held else { return rows };
+        // What a file says of an account's security, it says all of.
+        let keyed = |instance: u16| {
+            rows.iter().any(|entry| matches!(*entry.path.ids(), [0, one, 2..=5] if one == instance))
+        };
+        let mut own = held.entries(number, |_, instance| !keyed(instance));
+        own.retain(|entry| rows.iter().all(|row| row.path != entry.path));
+        own.extend(rows);
+        own.sort_by_key(|entry| entry.path);
+        own
     }
 
     fn card(&self, number: u32, now: Instant) -> Card {

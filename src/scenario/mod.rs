@@ -16,18 +16,20 @@ mod reader;
 mod resolve;
 mod resolved;
 mod resource;
+mod secured;
 mod write;
 
-pub use configs::Places;
+pub use configs::{Part, Places};
 pub use document::Overrides;
 pub use error::ScenarioError;
 pub use fitted::Fitted;
 pub use provision::{DirectoryFile, Provisioning};
 pub use resolved::{
-    Account, Bootstrap, BootstrapServer, BootstrapTerms, CardTerms, Coap, Embedded, EmsCampaign, EmsServer,
-    Fleet, Goal, Local, Manners, Mode, PlanFor, PortRange, Retry, Run, Scenario, ServerChoice, Servers,
-    Service,
+    Account, Bad, Bootstrap, BootstrapServer, BootstrapTerms, CardTerms, Coap, Embedded, EmsCampaign,
+    EmsServer, Fleet, Goal, ListenAt, Local, Manners, Mode, PlanFor, PortRange, Retry, Run, Scenario,
+    Security, ServerChoice, Servers, Service, Source,
 };
+pub use secured::Holders;
 
 /// The text of the scenario that is run when none is named.
 pub const QUICKSTART: &str = include_str!("../../scenarios/quickstart.toml");
@@ -49,5 +51,7 @@ pub fn load(file: &str, text: &str, overrides: &Overrides, cores: u32) -> Result
     resolve::resolve(&raw, file, cores).map_err(|fault| document.blame(fault))
 }
 
+#[cfg(test)]
+mod security_tests;
 #[cfg(test)]
 mod tests;

@@ -267,8 +267,8 @@ fn mistakes_name_file_line_key_value_and_remedy() {
         ("run.seed = -1", "run.seed = -1: must be between 0 and"),
         ("run.shards = 0", "must be between 1 and 1,024"),
         (
-            "servers.ems = \"coaps://[::1]\"",
-            "servers.ems = \"coaps://[::1]\": only coap:// (CoAP over UDP, without DTLS) is supported so far",
+            "servers.ems = \"https://[::1]\"",
+            "servers.ems = \"https://[::1]\": must begin with coap:// (UDP), coaps:// (DTLS), coap+tcp:// (TCP)",
         ),
         ("servers.ems = \"coap://u@h\"", "must not name a user"),
         (

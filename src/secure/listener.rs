@@ -5,6 +5,8 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::dtls::Table;
+use super::tls::Streams;
 use super::{Certificate, Closed, Handshake, Options, Secret};
 use crate::base::Instant;
 
@@ -134,57 +136,133 @@ pub struct ListenerCounters {
     pub noise: u64,
     /// Sessions there are.
     pub sessions: u64,
-    /// The most there were.
+    /// The most there were; of several listeners, the sum of theirs.
     pub peak: u64,
+}
+
+impl ListenerCounters {
+    /// Adds another listener's counts.
+    pub fn add(&mut self, other: &ListenerCounters) {
+        for (fault, others) in self.certificate_faults.iter_mut().zip(other.certificate_faults) {
+            *fault += others;
+        }
+        self.hellos += other.hellos;
+        self.begun += other.begun;
+        self.completed += other.completed;
+        self.unknown_identities += other.unknown_identities;
+        self.timed_out += other.timed_out;
+        self.failed += other.failed;
+        self.retransmissions += other.retransmissions;
+        self.handshake_bytes += other.handshake_bytes;
+        self.closed += other.closed;
+        self.broken += other.broken;
+        self.replaced += other.replaced;
+        self.evicted += other.evicted;
+        self.noise += other.noise;
+        self.sessions += other.sessions;
+        self.peak += other.peak;
+    }
 }
 
 /// The server's end, sans-IO: after each call, [`Listener::poll_output`] until it is empty, then arm one timer
 /// for [`Listener::poll_timeout`].
 pub struct Listener {
+    behind: Behind,
     out: VecDeque<ListenerOutput>,
     counters: ListenerCounters,
 }
 
+/// What is behind it.
+enum Behind {
+    /// Datagrams as they are: what is said is what is sent.
+    Datagrams,
+    /// Streams, as they are or TLS.
+    Streams(Box<Streams>),
+    /// DTLS.
+    Dtls(Box<Table>),
+}
+
+/// Where a table of sessions puts what comes of a call.
+pub(super) struct Sink<'a> {
+    pub(super) out: &'a mut VecDeque<ListenerOutput>,
+    pub(super) counters: &'a mut ListenerCounters,
+}
+
 impl Listener {
-    /// A listener nobody has spoken to.
+    /// A listener nobody has spoken to. With a certificate whose key cannot be read it refuses every handshake that
+    /// needs it, as `Failure::Credentials`.
     pub fn new(config: ListenerConfig, now: Instant) -> Self {
-        let _ = (config, now);
-        Listener { out: VecDeque::new(), counters: ListenerCounters::default() }
+        let behind = match (config.stream, &config.security) {
+            (false, Some(security)) => Behind::Dtls(Box::new(Table::new(&config, security.clone(), now))),
+            (false, None) => Behind::Datagrams,
+            (true, _) => Behind::Streams(Box::new(Streams::new(&config))),
+        };
+        Listener { behind, out: VecDeque::new(), counters: ListenerCounters::default() }
     }
 
     /// A stream was accepted.
     pub fn handle_accepted(&mut self, peer: SocketAddr, local: IpAddr, now: Instant) {
-        let _ = now;
-        let handshake = Handshake::default();
-        self.out.push_back(ListenerOutput::Connected { peer, local, identity: None, handshake });
+        let Listener { behind, out, counters } = self;
+        match behind {
+            // There are none.
+            Behind::Datagrams | Behind::Dtls(_) => {}
+            Behind::Streams(streams) => {
+                streams.handle_accepted(peer, local, now, &mut Sink { out, counters })
+            }
+        }
     }
 
     /// Bytes came in: a datagram, or the next of this peer's stream.
     pub fn handle_input(&mut self, peer: SocketAddr, local: IpAddr, bytes: &[u8], now: Instant) {
-        let _ = now;
-        self.out.push_back(ListenerOutput::Received { peer, local, bytes: bytes.to_vec() });
+        let Listener { behind, out, counters } = self;
+        match behind {
+            Behind::Datagrams => {
+                out.push_back(ListenerOutput::Received { peer, local, bytes: bytes.to_vec() });
+            }
+            Behind::Streams(streams) => streams.handle_input(peer, bytes, now, &mut Sink { out, counters }),
+            Behind::Dtls(table) => table.handle_input(peer, local, bytes, now, &mut Sink { out, counters }),
+        }
     }
 
     /// A stream has ended: `broken` if it was torn down.
     pub fn handle_end(&mut self, peer: SocketAddr, broken: bool, now: Instant) {
-        let _ = (broken, now);
-        self.out.push_back(ListenerOutput::Closed { peer, how: Closed::Orderly });
+        let _ = now;
+        let Listener { behind, out, counters } = self;
+        match behind {
+            // Datagrams have no end.
+            Behind::Datagrams | Behind::Dtls(_) => {}
+            Behind::Streams(streams) => streams.handle_end(peer, broken, &mut Sink { out, counters }),
+        }
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let _ = now;
+        let Listener { behind, out, counters } = self;
+        match behind {
+            Behind::Datagrams => {}
+            Behind::Streams(streams) => streams.handle_timeout(now, &mut Sink { out, counters }),
+            Behind::Dtls(table) => table.handle_timeout(now, &mut Sink { out, counters }),
+        }
     }
 
     /// Says this to a peer; nothing is sent to one without a session.
     pub fn send(&mut self, to: SocketAddr, from: IpAddr, bytes: Vec<u8>, now: Instant) {
-        let _ = now;
-        self.out.push_back(ListenerOutput::Transmit { to, from, bytes });
+        let Listener { behind, out, counters } = self;
+        match behind {
+            Behind::Datagrams => out.push_back(ListenerOutput::Transmit { to, from, bytes }),
+            Behind::Streams(streams) => streams.send(to, bytes, now, &mut Sink { out, counters }),
+            Behind::Dtls(table) => table.send(to, from, &bytes, now, &mut Sink { out, counters }),
+        }
     }
 
-    /// Ends a peer's session in good order.
+    /// Ends a peer's session in good order. No `Closed` follows.
     pub fn close(&mut self, peer: SocketAddr, now: Instant) {
-        let _ = (peer, now);
+        let Listener { behind, out, counters } = self;
+        match behind {
+            Behind::Datagrams => {}
+            Behind::Streams(streams) => streams.close(peer, now, &mut Sink { out, counters }),
+            Behind::Dtls(table) => table.close(peer, &mut Sink { out, counters }),
+        }
     }
 
     /// What is to be done next.
@@ -194,7 +272,11 @@ impl Listener {
 
     /// When to call `handle_timeout`.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        match &self.behind {
+            Behind::Datagrams => None,
+            Behind::Streams(streams) => streams.poll_timeout(),
+            Behind::Dtls(table) => table.poll_timeout(),
+        }
     }
 
     /// What was counted.

@@ -8,9 +8,11 @@
 //! operating system: a session is the one thing that is not the same twice.
 
 mod credentials;
+mod dtls;
 mod failure;
 mod listener;
 mod session;
+mod tls;
 pub mod verify;
 
 pub use credentials::{Certificate, ClientSecurity, Psk, Secret, Trust, Usage};

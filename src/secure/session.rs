@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{ClientSecurity, Closed};
+use super::{ClientSecurity, Closed, dtls, tls};
 use crate::base::Instant;
 
 /// Which versions of DTLS and TLS are offered.
@@ -60,26 +60,37 @@ pub struct Session {
 enum Engine {
     /// Nothing: what is said is what is sent.
     Plain(VecDeque<Output>),
+    /// DTLS. In a box, as both it and what it replaces are kept by a million meters.
+    Dtls(Box<dtls::Client>),
+    /// TLS; in a box likewise.
+    Tls(Box<tls::Client>),
 }
 
 impl Session {
     /// A session over datagrams. It begins at once; a plain one is connected at once.
     pub fn datagram(security: &ClientSecurity, options: &Arc<Options>, now: Instant) -> Self {
-        let _ = (security, options, now);
-        Session { engine: Engine::Plain(VecDeque::from([Output::Connected(Handshake::default())])) }
+        let engine = match security {
+            ClientSecurity::None => Engine::plain(),
+            _ => Engine::Dtls(Box::new(dtls::Client::new(security, options, now))),
+        };
+        Session { engine }
     }
 
     /// A session over a connected stream. It begins at once; a plain one is connected at once.
     pub fn stream(security: &ClientSecurity, options: &Arc<Options>, now: Instant) -> Self {
-        let _ = (security, options, now);
-        Session { engine: Engine::Plain(VecDeque::from([Output::Connected(Handshake::default())])) }
+        let engine = match security {
+            ClientSecurity::None => Engine::plain(),
+            _ => Engine::Tls(Box::new(tls::Client::new(security, options, now))),
+        };
+        Session { engine }
     }
 
     /// Bytes came in: a datagram, or the next of the stream.
     pub fn handle_input(&mut self, bytes: &[u8], now: Instant) {
-        let _ = now;
         match &mut self.engine {
             Engine::Plain(out) => out.push_back(Output::Received(bytes.to_vec())),
+            Engine::Dtls(client) => client.handle_input(bytes, now),
+            Engine::Tls(client) => client.handle_input(bytes),
         }
     }
 
@@ -88,36 +99,62 @@ impl Session {
         let _ = now;
         match &mut self.engine {
             Engine::Plain(out) => out.push_back(Output::Closed(Closed::Orderly)),
+            Engine::Dtls(_) => {}
+            Engine::Tls(client) => client.handle_end(),
         }
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let _ = now;
+        match &mut self.engine {
+            Engine::Plain(_) => {}
+            Engine::Dtls(client) => client.handle_timeout(now),
+            Engine::Tls(client) => client.handle_timeout(now),
+        }
     }
 
-    /// Says this to the peer. Only to be called once it is connected.
+    /// Says this to the peer. Only to be called once it is connected: before, a secure session does not send it.
+    /// A message of more than 16 KiB, which fits into no record of DTLS, ends the session as
+    /// [`Failure::Protocol`](super::Failure::Protocol).
     pub fn send(&mut self, bytes: Vec<u8>, now: Instant) {
-        let _ = now;
         match &mut self.engine {
             Engine::Plain(out) => out.push_back(Output::Transmit(bytes)),
+            Engine::Dtls(client) => client.send(&bytes, now),
+            Engine::Tls(client) => client.send(&bytes),
         }
     }
 
     /// Ends it in good order: tells the peer, if there is a way to. No `Closed` follows.
     pub fn close(&mut self, now: Instant) {
         let _ = now;
+        match &mut self.engine {
+            Engine::Plain(_) => {}
+            Engine::Dtls(client) => client.close(),
+            Engine::Tls(client) => client.close(),
+        }
     }
 
     /// What is to be done next.
     pub fn poll_output(&mut self) -> Option<Output> {
         match &mut self.engine {
             Engine::Plain(out) => out.pop_front(),
+            Engine::Dtls(client) => client.poll_output(),
+            Engine::Tls(client) => client.poll_output(),
         }
     }
 
     /// When to call `handle_timeout`.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        match &self.engine {
+            Engine::Plain(_) => None,
+            Engine::Dtls(client) => client.poll_timeout(),
+            Engine::Tls(client) => client.poll_timeout(),
+        }
+    }
+}
+
+impl Engine {
+    fn plain() -> Self {
+        Engine::Plain(VecDeque::from([Output::Connected(Handshake::default())]))
     }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::protocol::server::{BootstrapCounters, EmsCounters, Pending, Traffic};
-use crate::transport::UdpCounters;
+use crate::secure::ListenerCounters;
+use crate::transport::{TcpCounters, UdpCounters};
 
 /// What the Bootstrap-Server counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,8 +13,12 @@ pub struct BootstrapCounts {
     pub counters: BootstrapCounters,
     /// Its datagrams.
     pub traffic: Traffic,
-    /// What its sockets counted.
+    /// What its sockets of datagrams counted.
     pub udp: UdpCounters,
+    /// What its streams counted.
+    pub tcp: TcpCounters,
+    /// The sessions and streams of its peers; `None` if it is spoken to by plain datagrams.
+    pub sessions: Option<ListenerCounters>,
 }
 
 /// What the EMSs counted, all together.
@@ -27,8 +32,12 @@ pub struct EmsCounts {
     pub pending: Pending,
     /// Its datagrams.
     pub traffic: Traffic,
-    /// What its sockets counted.
+    /// What its sockets of datagrams counted.
     pub udp: UdpCounters,
+    /// What its streams counted.
+    pub tcp: TcpCounters,
+    /// The sessions and streams of their peers; `None` if all are spoken to by plain datagrams.
+    pub sessions: Option<ListenerCounters>,
 }
 
 /// What the embedded servers counted; `None` for one that is elsewhere.

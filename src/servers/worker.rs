@@ -1,4 +1,4 @@
-//! The threads of the servers: datagrams in, datagrams out, and a look at the clock.
+//! The threads of the servers: bytes in, bytes out, and a look at the clock.
 //!
 //! A thread may serve several machines, each behind its own socket: the Bootstrap-Server's worker and the
 //! EMS's of one core share a thread, since waking a second one for a single Register costs more than
@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::base::{Clock, Instant};
-use crate::protocol::server::Server;
+use crate::secure::ListenerCounters;
 use crate::transport::resources::this_thread_cpu;
-use crate::transport::{ServerBinding, ServerSocket, UdpCounters, Waker};
+use crate::transport::{Awaited, TcpCounters, UdpCounters, Waker, wait_any};
 
 /// How often a thread publishes what it has counted.
 const PUBLISH_EVERY: Duration = Duration::from_millis(250);
@@ -24,10 +24,14 @@ const IDLE_TURNS: u32 = 2;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Published<C> {
     pub counts: C,
-    /// What its socket counted.
+    /// What its sockets counted, if it has datagrams.
     pub udp: UdpCounters,
+    /// What its streams counted, if it has any.
+    pub tcp: TcpCounters,
     /// Datagrams the kernel dropped at its socket.
     pub kernel_drops: u64,
+    /// The sessions of its peers, if they have any.
+    pub sessions: Option<ListenerCounters>,
 }
 
 /// What a thread and those who started it share.
@@ -49,91 +53,29 @@ pub(super) trait Seat: Send {
 
 /// One machine of a thread.
 pub(super) trait Part {
-    /// One turn: how many datagrams came in.
+    /// One turn: how many datagrams, or news of streams, came in.
     fn turn(&mut self, now: Instant) -> usize;
     /// When it wants a turn though nothing comes in.
     fn due(&self) -> Option<Instant>;
     /// Publishes what it has counted; `last` says that no turn will follow.
     fn publish(&mut self, last: bool);
-    /// Its socket.
-    fn socket(&self) -> &ServerSocket;
+    /// What it waits for.
+    fn awaited(&self) -> &dyn Awaited;
 }
 
-/// A machine that is to be served at `binding`.
-pub(super) struct Place<S, C> {
-    pub server: S,
-    pub binding: ServerBinding,
-    /// Another port of the same address, if the machine is to answer from one now and then.
-    pub other: Option<ServerBinding>,
+/// Where a machine publishes.
+pub(super) struct Board<S, C> {
     pub published: Arc<Mutex<Published<C>>>,
     /// Takes the counts out of the machine; what takes long only the last time.
     pub count: fn(&S, bool) -> C,
 }
 
-impl<S: Server + Send + 'static, C: Send + 'static> Seat for Place<S, C> {
-    fn take(self: Box<Self>) -> Box<dyn Part> {
-        let Place { server, binding, other, published, count } = *self;
-        let other = other.map(ServerBinding::serve);
-        Box::new(Served { server, socket: binding.serve(), other, published, count })
-    }
-
-    fn waker(&self) -> Waker {
-        self.binding.waker()
-    }
-}
-
-struct Served<S, C> {
-    server: S,
-    socket: ServerSocket,
-    /// Another port, for answers that are to come from one.
-    other: Option<ServerSocket>,
-    published: Arc<Mutex<Published<C>>>,
-    count: fn(&S, bool) -> C,
-}
-
-impl<S: Server, C> Part for Served<S, C> {
-    fn turn(&mut self, now: Instant) -> usize {
-        let server = &mut self.server;
-        let received = self.socket.recv(|datagram| {
-            server.handle_input(datagram.peer, datagram.local, datagram.bytes, now);
-        });
-        if server.poll_timeout().is_some_and(|due| due <= now) {
-            server.handle_timeout(now);
-        }
-        while let Some(transmit) = server.poll_output() {
-            let socket = match &mut self.other {
-                Some(other) if transmit.other_port => other,
-                _ => &mut self.socket,
-            };
-            // A full queue is counted by the socket.
-            let _ = socket.send(transmit.to, transmit.from, &transmit.bytes);
-        }
-        self.socket.flush();
-        if let Some(other) = &mut self.other {
-            // Whatever is sent there is read and forgotten: nobody serves this port.
-            let _ = other.recv(|_| {});
-            other.flush();
-        }
-        received.unwrap_or_default()
-    }
-
-    fn due(&self) -> Option<Instant> {
-        self.server.poll_timeout()
-    }
-
-    fn publish(&mut self, last: bool) {
-        let published = Published {
-            counts: (self.count)(&self.server, last),
-            udp: self.socket.counters(),
-            kernel_drops: self.socket.kernel_drops().unwrap_or_default(),
-        };
+impl<S, C> Board<S, C> {
+    /// Shows this to whoever looks.
+    pub(super) fn show(&self, published: Published<C>) {
         if let Ok(mut place) = self.published.lock() {
             *place = published;
         }
-    }
-
-    fn socket(&self) -> &ServerSocket {
-        &self.socket
     }
 }
 
@@ -161,9 +103,9 @@ pub(super) fn serve(seats: Vec<Box<dyn Seat>>, clock: Clock, shared: &Shared) {
             std::thread::yield_now();
         } else {
             let due = parts.iter().filter_map(|part| part.due()).fold(publish_at, Instant::min);
-            let sockets: Vec<&ServerSocket> = parts.iter().map(|part| part.socket()).collect();
+            let awaited: Vec<&dyn Awaited> = parts.iter().map(|part| part.awaited()).collect();
             // What cannot be waited for is met again at the next turn.
-            let _ = ServerSocket::wait_any(&sockets, Some(due.since(clock.now())));
+            let _ = wait_any(&awaited, Some(due.since(clock.now())));
         }
     }
 }

@@ -2,10 +2,13 @@
 //! network and a clock that jumps from one event to the next. No socket, no thread, no waiting.
 
 mod dry_run;
+mod site;
+mod streams;
 mod world;
 
 #[cfg(test)]
 mod tests;
 
 pub use dry_run::{DRY_RUN_METERS, DryRun, DryRunConfig, dry_run, ems_address};
+pub use streams::{Cut, Pieces};
 pub use world::{Direction, ServerId, World, WorldConfig};

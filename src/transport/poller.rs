@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::time::Timespec;
 
@@ -17,7 +17,6 @@ const EVENTS: usize = 256;
 pub(super) struct Poller {
     epoll: OwnedFd,
     watch: Option<Readable>,
-    events: Vec<Event>,
 }
 
 /// What of a socket is news. That it is broken always is.
@@ -46,7 +45,7 @@ impl Poller {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         // tokio wants to see the flag; waiting with a timeout of zero never blocks anyway.
         rustix::io::ioctl_fionbio(&epoll, true)?;
-        Ok(Poller { epoll, watch: None, events: Vec::with_capacity(EVENTS) })
+        Ok(Poller { epoll, watch: None })
     }
 
     /// Watches `socket`, which is to be told by the number `token`. Closing the socket ends it.
@@ -61,12 +60,19 @@ impl Poller {
 
     /// The numbers of the sockets that have news now, without waiting, into `ready`.
     pub(super) fn poll(&mut self, ready: &mut Vec<u64>) -> io::Result<()> {
-        let Poller { epoll, watch, events } = self;
-        events.clear();
+        let Poller { epoll, watch } = self;
+        // Not kept: events hold what may be a pointer, and a poller is moved to the thread that is to use it.
+        let mut events = [const { MaybeUninit::<Event>::uninit() }; EVENTS];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let poll = || match epoll::wait(epoll, spare_capacity(events), Some(&now)) {
-            Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
-            Ok(_) => Ok(()),
+        let poll = || match epoll::wait(epoll, &mut events[..], Some(&now)) {
+            Ok(([], _)) => Err(io::ErrorKind::WouldBlock.into()),
+            Ok((events, _)) => {
+                ready.extend(events.iter().map(|event| {
+                    let data = event.data;
+                    data.u64()
+                }));
+                Ok(())
+            }
             Err(error) => Err(error.into()),
         };
         let polled = match watch {
@@ -74,15 +80,11 @@ impl Poller {
             None => poll(),
         };
         match polled {
-            Ok(()) => {}
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            Err(error) => return Err(error),
+            Err(error) if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                Err(error)
+            }
+            _ => Ok(()),
         }
-        ready.extend(events.iter().map(|event| {
-            let data = event.data;
-            data.u64()
-        }));
-        Ok(())
     }
 
     /// Makes [`Poller::readable`] possible. Must be called within a tokio runtime.

@@ -110,11 +110,7 @@ fn provisioning(scenario: &Scenario) -> Vec<(&'static str, String)> {
     let mut lines = vec![("provision", format!("{file}: {rows}"))];
     let secured = provisioning.secured(scenario.fleet.meters);
     if secured > 0 {
-        let meters = counted(secured, "meter");
-        lines.push((
-            "",
-            format!("{meters} with a Security Mode: stored, but the transport has no security yet"),
-        ));
+        lines.push(("", format!("{} with keys of it", counted(secured, "meter"))));
     }
     lines
 }

@@ -1,6 +1,7 @@
 //! `bootstorm check`: the resolved plan of a scenario and what it will cost.
 
 mod meters;
+mod security;
 mod servers;
 
 use clap::Args;
@@ -19,7 +20,8 @@ use super::print;
 const EXAMPLES: &str = "\
 Examples:
   bootstorm check
-  bootstorm check scenarios/hundred-thousand.toml --set arrivals.rate=2000/s";
+  bootstorm check scenarios/hundred-thousand.toml --set arrivals.rate=2000/s
+  bootstorm check scenarios/external.toml --credentials keys";
 
 /// Arguments of `bootstorm check`.
 #[derive(Args, Clone, Debug)]
@@ -30,7 +32,7 @@ pub struct CheckArgs {
 }
 
 pub(super) fn check(args: &CheckArgs) -> Result<(), RunError> {
-    let scenario = args.scenario.clone().load()?;
+    let scenario = args.scenario.clone().look()?;
     print(&describe(&scenario, resources::raise_descriptor_limit()))
 }
 
@@ -46,7 +48,9 @@ fn describe(scenario: &Scenario, limit: u64) -> String {
     lines.add("endpoints", endpoints(scenario, &plan));
     lines.add("arrivals", arrivals(scenario, &plan));
     lines.add("run", run(scenario));
-    for (name, what) in meters::lines(scenario).into_iter().chain(servers::lines(scenario)) {
+    for (name, what) in
+        meters::lines(scenario).into_iter().chain(servers::lines(scenario)).chain(security::lines(scenario))
+    {
         lines.add(name, what);
     }
     lines.add("shards", format!("{}, up to {} each", plan.shards(), counted(plan.meters_of(0), "meter")));

@@ -1,13 +1,11 @@
 //! What the servers are and do, in words.
 
-use std::net::SocketAddr;
-
 use crate::base::Span;
 use crate::base::text::{count, counted, figure, memory};
-use crate::protocol::lwm2m::Version;
+use crate::protocol::lwm2m::{Scheme, Version};
 use crate::protocol::server::{Action, Ask, Delivery, Pace, PackAnswer, Plan, WriteLevel};
 use crate::scenario::{
-    Account, BootstrapTerms, EmsCampaign, EmsServer, Manners, Scenario, ServerChoice, Service,
+    Account, BootstrapTerms, EmsCampaign, EmsServer, ListenAt, Manners, Scenario, ServerChoice, Service,
 };
 
 /// Lines by name; those that go on have none.
@@ -32,8 +30,8 @@ pub(super) fn lines(scenario: &Scenario) -> Vec<(&'static str, String)> {
     for (index, account) in servers.accounts.iter().enumerate() {
         let name = if index == 0 { "ems" } else { "" };
         lines.push((name, self::account(account, port, servers.accounts.len())));
-        if account.server.is_embedded() && port.port() != 0 {
-            port.set_port(port.port().saturating_add(1));
+        if account.server.is_embedded() && port.address.port() != 0 {
+            port.address.set_port(port.address.port().saturating_add(1));
         }
     }
     if servers.embedded_accounts().next().is_some() {
@@ -53,8 +51,7 @@ fn directory(scenario: &Scenario) -> Vec<(&'static str, String)> {
     let mut lines = vec![("directory", format!("{file}: {rows} by name, {different}"))];
     if directory.secured() > 0 {
         let rows = counted(directory.secured() as u64, "endpoint");
-        let words = format!("{rows} with a Security Mode: written, but the transport has no security yet");
-        lines.push(("", words));
+        lines.push(("", format!("{rows} with keys of it")));
     }
     lines
 }
@@ -74,18 +71,20 @@ fn access(scenario: &Scenario) -> Option<(&'static str, String)> {
     })
 }
 
-fn place(server: &ServerChoice, listen: SocketAddr) -> String {
+fn place(server: &ServerChoice, listen: ListenAt) -> String {
     match server {
         ServerChoice::External(uri) => uri.to_string(),
         ServerChoice::Nobody => "none".to_owned(),
-        ServerChoice::Embedded if listen.port() == 0 => {
-            format!("embedded, on a free port of {}", listen.ip())
+        ServerChoice::Embedded if listen.address.port() == 0 => {
+            let by =
+                if listen.scheme == Scheme::Coap { String::new() } else { format!(" by {}", listen.scheme) };
+            format!("embedded, on a free port of {}{by}", listen.address.ip())
         }
         ServerChoice::Embedded => format!("embedded, on {listen}"),
     }
 }
 
-fn account(account: &Account, listen: SocketAddr, of: usize) -> String {
+fn account(account: &Account, listen: ListenAt, of: usize) -> String {
     let mut words = vec![place(&account.server, listen)];
     if of > 1 {
         words.push(format!("id {}", account.short_server_id));

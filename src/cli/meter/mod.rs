@@ -11,21 +11,24 @@ mod words;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
 use self::pcap::Capture;
 use self::shell::{Outcome, Parts};
-use self::words::Words;
+use super::equip;
 use super::exit::{Exit, RunError};
 use super::load::ScenarioArgs;
 use super::signals::unwatched;
 use crate::base::{Clock, Span};
+use crate::credentials::{Role, files};
 use crate::fleet::endpoint::EndpointTemplate;
 use crate::meter::Meter;
 use crate::metrics::MeterState;
 use crate::protocol::lwm2m::{Host, ServerUri};
-use crate::scenario::{Mode, Places, Scenario, ServerChoice};
+use crate::scenario::{Mode, Part, Places, Scenario, ServerChoice};
+use crate::secure::Psk;
 use crate::transport::{Gate, MeterSocketsConfig, resolve};
 
 const EXAMPLES: &str = "\
@@ -34,6 +37,8 @@ Examples:
   bootstorm meter --endpoint urn:dev:os:4711 --bootstrap-server coap://127.0.0.1:5783 --for 1m
   bootstorm meter --server coap://127.0.0.1:5683 --lifetime 60s
   bootstorm meter --scenario scenarios/external.toml --pcap meter.pcap
+  bootstorm meter --bootstrap-server coaps://127.0.0.1:5684 --credentials keys
+  bootstorm meter --server coaps://127.0.0.1:5684 --psk-identity meter-1 --psk-key-file meter-1.key
 
 Ctrl-C once lets the meter de-register; twice stops it at once. Exit code 0 means that it was
 registered and left in good order, 1 that it did not.";
@@ -63,11 +68,25 @@ pub struct MeterArgs {
     #[arg(long, value_name = "VERSION")]
     lwm2m: Option<Lwm2m>,
 
+    /// Credentials: a folder that `bootstorm provision` made, or a list; the meter is the first in it, unless
+    /// --endpoint names another
+    #[arg(long, value_name = "DIR|FILE", conflicts_with = "psk_key_file")]
+    credentials: Option<PathBuf>,
+
+    /// File with the pre-shared key for the server, in hex or base64; only you may be able to read it
+    #[arg(long, value_name = "FILE")]
+    psk_key_file: Option<PathBuf>,
+
+    /// Identity of that key [default: the endpoint name]
+    #[arg(long, value_name = "TEXT", requires = "psk_key_file")]
+    psk_identity: Option<String>,
+
     /// Print every message and what is in it
     #[arg(long, short)]
     verbose: bool,
 
-    /// Keep the datagrams in a new file, for Wireshark; only you can read it, for keys are in there
+    /// Keep the datagrams in a new file, for Wireshark; only you can read it, for keys are in there. What goes
+    /// over TCP is not kept
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
 
@@ -125,7 +144,7 @@ const PCAP_HELP: &str = "name a file with --pcap that can be written and holds n
 pub(super) fn meter(args: MeterArgs) -> Result<(), RunError> {
     let scenario = load(&args)?;
     let places = places(&args, &scenario)?;
-    let endpoint = endpoint(&args, &scenario)?;
+    let endpoint = scenario.fleet.endpoint.name(0);
     let own = scenario.servers.accounts.iter().filter_map(|account| account.server.uri());
     for server in places.bootstrap.iter().chain(own.filter(|_| args.server.is_some())) {
         check_reach(server, scenario.gate())?;
@@ -134,8 +153,10 @@ pub(super) fn meter(args: MeterArgs) -> Result<(), RunError> {
     let clock = Clock::start();
     // As the fleet's first meter would be.
     let fleet = scenario.fleet_config(places, Vec::new(), clock);
+    let seed = fleet.seed.child("meter", 0).child("life", 0);
+    let meter = Meter::new(fleet.client, endpoint.into(), 0, seed);
     let parts = Parts {
-        meter: Meter::new(fleet.client, endpoint.into(), 0, fleet.seed.child("meter", 0).child("life", 0)),
+        meter: meter.with_options(fleet.sessions),
         sockets: MeterSocketsConfig {
             gate: fleet.gate,
             local: fleet.local,
@@ -143,7 +164,7 @@ pub(super) fn meter(args: MeterArgs) -> Result<(), RunError> {
             ..MeterSocketsConfig::new(clock)
         },
         clock,
-        words: Words::new(args.verbose),
+        verbose: args.verbose,
         capture,
         leave_after: args.leave_after.map(Span::duration),
         drain: fleet.drain,
@@ -173,8 +194,38 @@ fn load(args: &MeterArgs) -> Result<Scenario, RunError> {
     set.extend(args.lifetime.map(|span| format!("fleet.lifetime={span}")));
     set.extend(args.lwm2m.map(|version| format!("fleet.lwm2m=\"{version}\"")));
     set.extend(args.allow_remote.then(|| "allow_remote=true".to_owned()));
-    ScenarioArgs { scenario: args.scenario.clone(), provision: args.provision.clone(), set, seed: args.seed }
-        .load()
+    let named = ScenarioArgs {
+        scenario: args.scenario.clone(),
+        provision: args.provision.clone(),
+        credentials: None,
+        set,
+        seed: args.seed,
+    };
+    let folder = named.folder();
+    let mut scenario = named.load_bare()?;
+    if let Some(uri) = &args.bootstrap_server {
+        scenario.servers.bootstrap = ServerChoice::External(parsed("--bootstrap-server", uri)?);
+    }
+    if args.endpoint.is_some() {
+        let names = Arc::from([endpoint(args, &scenario)?.into()]);
+        scenario.fleet.endpoint = scenario.fleet.endpoint.with_listed(names);
+    }
+    if let Some(path) = &args.credentials {
+        scenario = scenario.with_source(equip::source(path))?;
+    }
+    match &args.psk_key_file {
+        Some(file) => with_key(args, file, scenario),
+        None => equip::equip(scenario, &folder, Part::Meters, true),
+    }
+}
+
+/// Gives the meter the key of a file, for the server it meets first.
+fn with_key(args: &MeterArgs, file: &Path, scenario: Scenario) -> Result<Scenario, RunError> {
+    let identity = args.psk_identity.clone().unwrap_or_else(|| scenario.fleet.endpoint.name(0));
+    let psk = Psk { identity: identity.into_bytes().into(), key: files::read_key(file)? };
+    let first = scenario.servers.accounts.first().filter(|_| args.server.is_some());
+    let role = first.map_or(Role::Bootstrap, |account| Role::Server(account.short_server_id));
+    equip::equip_one(scenario, role, psk)
 }
 
 /// Where the meter's servers are: its Bootstrap-Server, and no embedded EMS.

@@ -1,5 +1,6 @@
 //! The one meter's surroundings: its sockets, its timer, the signals, and where its words go.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -13,10 +14,13 @@ use crate::base::{Clock, Instant};
 use crate::cli::exit::RunError;
 use crate::cli::print;
 use crate::cli::signals::{Signals, unwatched};
-use crate::meter::{Meter, Output, Unreachable, Wake};
+use crate::meter::{self, Meter, Output, StreamNews, Unreachable, Wake};
 use crate::metrics::{Event, MeterState};
 use crate::protocol::client::{Link, Reason};
-use crate::transport::{MeterSockets, MeterSocketsConfig, SendError, Timer, resolve, source_towards};
+use crate::transport::{
+    MeterSockets, MeterSocketsConfig, MeterStreams, MeterStreamsConfig, SendError, StreamChange, Timer,
+    resolve, source_towards,
+};
 
 /// States in which nothing happens until a time has come.
 const WAITING: [MeterState; 3] =
@@ -30,7 +34,8 @@ pub(super) struct Parts {
     pub(super) meter: Meter,
     pub(super) sockets: MeterSocketsConfig,
     pub(super) clock: Clock,
-    pub(super) words: Words,
+    /// Whether everything that is said and heard is printed.
+    pub(super) verbose: bool,
     pub(super) capture: Option<Capture<File>>,
     /// Leave after this long; without, when a signal says so.
     pub(super) leave_after: Option<Duration>,
@@ -53,14 +58,17 @@ pub(super) struct Outcome {
 pub(super) async fn run(parts: Parts) -> Result<Outcome, RunError> {
     // First of all: whoever reads the first line may stop the meter at once.
     let mut signals = Signals::watch().map_err(unwatched)?;
-    let Parts { meter, sockets, clock, words, capture, leave_after, drain } = parts;
+    let Parts { mut meter, sockets, clock, verbose, capture, leave_after, drain } = parts;
+    meter.set_tap(verbose);
     let mut timer = Timer::new(&clock).map_err(broken)?;
     let (resolved, mut answers) = unbounded_channel();
     let mut session = Session {
         meter,
+        streams: MeterStreams::new(MeterStreamsConfig::beside(sockets.clone())),
         sockets: MeterSockets::new(sockets),
+        ends: BTreeMap::new(),
         clock,
-        words,
+        words: Words::new(verbose),
         capture,
         uncaptured: None,
         resolved,
@@ -83,6 +91,34 @@ fn broken(error: std::io::Error) -> RunError {
     RunError::environment(error.to_string(), "try again with fewer descriptors in use")
 }
 
+/// The far end of a stream.
+#[derive(Clone, Copy)]
+struct End {
+    address: SocketAddr,
+    /// Whether it is TLS, once something was written: that begins with a handshake record (RFC 8446 §5.1), and a
+    /// plain stream with a CSM, whose first byte tells of its length and no token (RFC 8323 §5.3).
+    secured: Option<bool>,
+}
+
+/// The content type of a handshake record (RFC 8446 §5.1).
+const HANDSHAKE: u8 = 22;
+
+/// Whether a datagram is a record of DTLS and not a message of CoAP: its first byte is a content type, or
+/// that of a unified header (RFC 9147 §4.1), and below those that begin with CoAP's version (RFC 7252 §3).
+fn is_record(datagram: &[u8]) -> bool {
+    datagram.first().is_some_and(|first| (20..64).contains(first))
+}
+
+/// Why nothing can be sent, if this is for longer than a moment.
+fn unreachable(error: &SendError) -> Option<Unreachable> {
+    match error {
+        SendError::Refused(_) => Some(Unreachable::Refused),
+        SendError::Open(_) => Some(Unreachable::SendError),
+        // As on a full network: the message layer sends it again.
+        SendError::QueueFull => None,
+    }
+}
+
 /// The answer to a look-up of a name.
 struct Resolved {
     link: Link,
@@ -94,6 +130,9 @@ struct Resolved {
 struct Session {
     meter: Meter,
     sockets: MeterSockets,
+    streams: MeterStreams,
+    /// Where each stream leads that the meter has not closed.
+    ends: BTreeMap<u32, End>,
     clock: Clock,
     words: Words,
     capture: Option<Capture<File>>,
@@ -130,6 +169,7 @@ impl Session {
             }
             Some(answer) = answers.recv() => self.take_answer(answer),
             ready = self.sockets.ready() => ready.map_err(broken).and_then(|()| self.receive()),
+            ready = self.streams.ready() => ready.map_err(broken).and_then(|()| self.receive_from_streams()),
             waited = timer.wait() => {
                 waited.map_err(broken)?;
                 let now = self.clock.now();
@@ -179,13 +219,58 @@ impl Session {
         for (from, bytes, at) in arrived {
             self.keep(Direction::Received, from, &bytes, at);
             let now = self.clock.now();
-            print(&self.words.datagram(Direction::Received, from, &bytes, now))?;
+            self.tell_record(Direction::Received, from, &bytes, now)?;
             if let Some(noise) = self.meter.handle_input(from, &bytes, now) {
+                if !is_record(&bytes) {
+                    // No path of the meter's heard it, so that nobody has shown it.
+                    print(&self.words.datagram(Direction::Received, from, &bytes, now))?;
+                }
                 print(&self.words.event(Event::Noise(noise), now))?;
             }
             self.settle(now)?;
         }
         Ok(())
+    }
+
+    fn receive_from_streams(&mut self) -> Result<(), RunError> {
+        let mut arrived = Vec::new();
+        let received = self.streams.recv(|event| {
+            let news = match event.what {
+                StreamChange::Opened => StreamNews::Connected,
+                StreamChange::Data(bytes) => StreamNews::Data(bytes.into()),
+                StreamChange::Ended => StreamNews::Ended,
+                StreamChange::Broken => StreamNews::Broken,
+            };
+            arrived.push((event.stream, news));
+        });
+        received.map_err(broken)?;
+        for (stream, news) in arrived {
+            self.hear(stream, news)?;
+        }
+        Ok(())
+    }
+
+    /// One piece of news of a stream.
+    fn hear(&mut self, stream: u32, news: StreamNews) -> Result<(), RunError> {
+        let now = self.clock.now();
+        // It was closed a moment ago, over what came before.
+        let Some(&End { address: end, secured }) = self.ends.get(&stream) else { return Ok(()) };
+        let said = match &news {
+            StreamNews::Data(bytes) if secured == Some(true) => {
+                self.words.bytes(Direction::Received, end, ("TLS", bytes.len()), now)
+            }
+            // What it means follows.
+            StreamNews::Data(_) => String::new(),
+            StreamNews::Connected => self.words.note(&format!("connected to {end}"), now),
+            StreamNews::Ended => self.words.note(&format!("{end} ended the stream"), now),
+            StreamNews::Broken | StreamNews::Refused(_) => {
+                self.forget(stream);
+                self.words.note(&format!("no stream to {end}, or no longer"), now)
+            }
+        };
+        print(&said)?;
+        self.meter.handle_stream(stream, news, now);
+        self.settle(now)
     }
 
     /// Carries out what the meter wants, until it wants nothing more.
@@ -195,8 +280,15 @@ impl Session {
             while let Some(output) = self.meter.poll_output(now) {
                 match output {
                     Output::Transmit { to, bytes } => self.send(to, &bytes, now)?,
-                    Output::Connect { .. } | Output::Write { .. } | Output::Disconnect { .. } => {}
-                    Output::Plain { .. } => {}
+                    Output::Connect { stream, to } => self.connect(stream, to, now)?,
+                    Output::Write { stream, bytes } => self.write(stream, &bytes, now)?,
+                    Output::Disconnect { stream } => {
+                        self.forget(stream);
+                        self.streams.close(SLOT, stream);
+                    }
+                    Output::Plain { direction, server, channel, bytes, .. } => {
+                        self.show(direction, (server, channel), &bytes, now)?;
+                    }
                     Output::Resolve { link, host, port, failures } => {
                         print(&self.words.note(&format!("looking up {host}"), now))?;
                         self.look_up(link, host, port, failures);
@@ -211,6 +303,7 @@ impl Session {
                 }
             }
             self.sockets.flush();
+            self.streams.flush();
             let Some(failed) = self.sockets.take_failure() else { break };
             let note = format!("the kernel does not send to {}: {:?}", failed.to, failed.kind);
             print(&self.words.note(&note, now))?;
@@ -231,18 +324,78 @@ impl Session {
         match self.sockets.send(SLOT, to, bytes) {
             Ok(()) => {
                 self.keep(Direction::Sent, to, bytes, now);
-                print(&self.words.datagram(Direction::Sent, to, bytes, now))
+                self.tell_record(Direction::Sent, to, bytes, now)
             }
             Err(error) => {
                 print(&self.words.note(&error.to_string(), now))?;
-                match error {
-                    SendError::Refused(_) => self.meter.handle_unsendable(to, Unreachable::Refused, now),
-                    SendError::Open(_) => self.meter.handle_unsendable(to, Unreachable::SendError, now),
-                    // As on a full network: the message layer sends it again.
-                    SendError::QueueFull => {}
+                if let Some(why) = unreachable(&error) {
+                    self.meter.handle_unsendable(to, why, now);
                 }
                 Ok(())
             }
+        }
+    }
+
+    fn connect(&mut self, stream: u32, to: SocketAddr, now: Instant) -> Result<(), RunError> {
+        match self.streams.connect(SLOT, stream, to) {
+            Ok(()) => {
+                self.ends.insert(stream, End { address: to, secured: None });
+                print(&self.words.note(&format!("connecting to {to}"), now))
+            }
+            Err(error) => {
+                print(&self.words.note(&error.to_string(), now))?;
+                let why = unreachable(&error).unwrap_or(Unreachable::SendError);
+                self.meter.handle_stream(stream, StreamNews::Refused(why), now);
+                Ok(())
+            }
+        }
+    }
+
+    fn forget(&mut self, stream: u32) {
+        self.ends.remove(&stream);
+        self.words.forget(stream);
+    }
+
+    fn write(&mut self, stream: u32, bytes: &[u8], now: Instant) -> Result<(), RunError> {
+        self.streams.write(SLOT, stream, bytes);
+        // Of one that just broke the meter hears next.
+        let Some(end) = self.ends.get_mut(&stream) else { return Ok(()) };
+        match *end.secured.get_or_insert(bytes.first() == Some(&HANDSHAKE)) {
+            true => print(&self.words.bytes(Direction::Sent, end.address, ("TLS", bytes.len()), now)),
+            // What it means was shown.
+            false => Ok(()),
+        }
+    }
+
+    /// Prints of a datagram that only a session can read how long it is; what is in it follows.
+    fn tell_record(
+        &self,
+        direction: Direction,
+        peer: SocketAddr,
+        bytes: &[u8],
+        now: Instant,
+    ) -> Result<(), RunError> {
+        match is_record(bytes) {
+            true => print(&self.words.bytes(direction, peer, ("DTLS", bytes.len()), now)),
+            false => Ok(()),
+        }
+    }
+
+    /// Prints what is said or heard, as nobody else can see it.
+    fn show(
+        &mut self,
+        direction: meter::Direction,
+        (server, channel): (SocketAddr, Option<u32>),
+        bytes: &[u8],
+        now: Instant,
+    ) -> Result<(), RunError> {
+        let direction = match direction {
+            meter::Direction::Sent => Direction::Sent,
+            meter::Direction::Received => Direction::Received,
+        };
+        match channel.filter(|channel| self.ends.contains_key(channel)) {
+            Some(stream) => print(&self.words.piece(stream, direction, (server, bytes), now)),
+            None => print(&self.words.datagram(direction, server, bytes, now)),
         }
     }
 
@@ -317,7 +470,17 @@ impl Session {
             .map(|(number, what)| format!(", {} {what}", count(*number)))
             .collect();
         let sent = counted(counters.sent, "datagram");
-        let last = format!("sent {sent}, received {}{odd}", count(counters.received));
+        let streams = self.streams.counters();
+        let streams = match streams.attempted {
+            0 => String::new(),
+            _ => format!(
+                "; {} with {} out and {} in",
+                counted(streams.opened, "stream"),
+                counted(streams.sent_bytes, "byte"),
+                counted(streams.received_bytes, "byte"),
+            ),
+        };
+        let last = format!("sent {sent}, received {}{odd}{streams}", count(counters.received));
         print(&self.words.note(&last, self.clock.now()))?;
         match self.uncaptured {
             Some(error) => Err(error),

@@ -1,14 +1,14 @@
 //! What is printed of one meter's life, a line for each thing it does or is told. Pure: everything is an
 //! argument.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use super::payload;
 use crate::base::Instant;
-use crate::base::text::latency;
+use crate::base::text::{counted, latency};
 use crate::metrics::Event;
-use crate::protocol::coap::{Message, Token, datagram_in_words};
+use crate::protocol::coap::{Message, StreamWords, Token, datagram_in_words};
 use crate::protocol::lwm2m::Path;
 
 /// Requests whose answers are recognised: those of a bootstrap and then some, observations included.
@@ -18,12 +18,21 @@ const REMEMBERED: usize = 64;
 const INDENT: usize = 12;
 
 /// Which way a datagram went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Direction {
     /// From the meter to a server.
     Sent,
     /// From a server to the meter.
     Received,
+}
+
+impl Direction {
+    fn arrow(self) -> &'static str {
+        match self {
+            Direction::Sent => "->",
+            Direction::Received => "<-",
+        }
+    }
 }
 
 /// Puts a meter's doings into words.
@@ -34,12 +43,14 @@ pub(super) struct Words {
     again: bool,
     /// Whose requests were for which path, the newest last: an answer does not say what it answers.
     asked: VecDeque<(Direction, Token, Option<Path>)>,
+    /// The directions of each stream that something was said on.
+    streams: BTreeMap<(u32, Direction), StreamWords>,
 }
 
 impl Words {
     /// States, failures and stages; with `verbose` also every message.
     pub(super) fn new(verbose: bool) -> Self {
-        Words { verbose, again: false, asked: VecDeque::new() }
+        Words { verbose, again: false, asked: VecDeque::new(), streams: BTreeMap::new() }
     }
 
     /// Something happened; nothing to print is an empty text.
@@ -78,14 +89,62 @@ impl Words {
         if !self.verbose {
             return String::new();
         }
-        let arrow = if direction == Direction::Sent { "->" } else { "<-" };
         let again = if again { "again: " } else { "" };
-        let mut lines = self.note(&format!("{arrow} {peer}  {again}{}", datagram_in_words(datagram)), now);
-        let Ok(message) = Message::decode(datagram) else { return lines };
+        let words = format!("{again}{}", datagram_in_words(datagram));
+        self.message(direction, peer, (&words, Message::decode(datagram).ok()), now)
+    }
+
+    /// The next bytes of this stream of the meter's were sent to or came from `peer`: the messages that are
+    /// whole now.
+    pub(super) fn piece(
+        &mut self,
+        stream: u32,
+        direction: Direction,
+        (peer, bytes): (SocketAddr, &[u8]),
+        now: Instant,
+    ) -> String {
+        if !self.verbose {
+            return String::new();
+        }
+        let read = self.streams.entry((stream, direction)).or_default().read(bytes);
+        let said =
+            read.into_iter().map(|(words, message)| self.message(direction, peer, (&words, message), now));
+        said.collect()
+    }
+
+    /// Nothing more is said on this stream.
+    pub(super) fn forget(&mut self, stream: u32) {
+        self.streams.retain(|(of, _), _| *of != stream);
+    }
+
+    fn message(
+        &mut self,
+        direction: Direction,
+        peer: SocketAddr,
+        (words, message): (&str, Option<Message>),
+        now: Instant,
+    ) -> String {
+        let mut lines = self.note(&format!("{} {peer}  {words}", direction.arrow()), now);
+        let Some(message) = message else { return lines };
         for line in payload::describe(&message, self.path_of(direction, &message)) {
             lines += &format!("{:INDENT$}   {}\n", "", printable(&line));
         }
         lines
+    }
+
+    /// Bytes that went to or came from `peer`, of which only a session, or a stream, can make messages.
+    pub(super) fn bytes(
+        &self,
+        direction: Direction,
+        peer: SocketAddr,
+        (what, length): (&str, usize),
+        now: Instant,
+    ) -> String {
+        if !self.verbose {
+            return String::new();
+        }
+        let length = counted(length as u64, "byte");
+        self.note(&format!("{} {peer}  {length} of {what}", direction.arrow()), now)
     }
 
     /// Anything else there is to say.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -11,7 +12,7 @@ use super::guarded::{Holds, read as read_bytes, read_text};
 use super::import::{certificates, private_keys};
 use crate::credentials::authority::checked_key;
 use crate::credentials::store::{Material, Own, ServerMaterial, spoil};
-use crate::credentials::{Authority, List, Mode, Role, Store, Wanted, WantedServer};
+use crate::credentials::{Authority, List, MakeError, Mode, Role, Store, Wanted, WantedServer};
 use crate::secure::Certificate;
 
 /// The version of folders that are written and read.
@@ -24,8 +25,10 @@ pub struct Manifest {
     pub mode: Mode,
     /// How many they are.
     pub meters: u32,
-    /// The template of their names; where there is none, they stand in `meters.csv`.
+    /// The template of their names, if they follow one.
     pub endpoint: Option<String>,
+    /// Their names, if they do not: those of `meters.csv`.
+    pub names: Vec<Box<str>>,
     /// The servers it is for, and where they are.
     pub servers: Vec<(Role, String)>,
     /// When it was made, in seconds since 1970-01-01 UTC.
@@ -82,6 +85,7 @@ impl Manifest {
             mode: mode.ok_or_else(|| format!("knows no mode \"{}\"", written.mode))?,
             meters: written.meters,
             endpoint: written.endpoint,
+            names: Vec::new(),
             servers: servers.collect::<Result<_, String>>()?,
             made: written.made,
         })
@@ -124,22 +128,23 @@ impl Files {
     }
 }
 
-/// What a folder says it is, and the names of its meters where they follow no template.
+/// What a folder says it is.
 ///
 /// # Errors
 /// That there is no manifest, or none that is understood.
-pub fn manifest(folder: &Path) -> Result<(Manifest, Option<Vec<Box<str>>>), FilesError> {
+pub fn manifest(folder: &Path) -> Result<Manifest, FilesError> {
     let path = folder.join(Files::MANIFEST);
     let text = read_text(&path, Holds::NoSecrets)?;
-    let manifest = Manifest::parse(&text).map_err(|problem| FilesError::content(&path, problem))?;
+    let mut manifest = Manifest::parse(&text).map_err(|problem| FilesError::content(&path, problem))?;
     if manifest.endpoint.is_some() {
-        return Ok((manifest, None));
+        return Ok(manifest);
     }
     let role = manifest.servers.first().map_or(Role::Bootstrap, |(role, _)| *role);
     let path = folder.join(Files::of(role).list);
     let holds = if manifest.mode == Mode::Psk { Holds::Secrets } else { Holds::NoSecrets };
     let list = List::parse(&path.display().to_string(), &read_text(&path, holds)?)?;
-    Ok((manifest, Some(list.endpoints().to_vec())))
+    manifest.names = list.endpoints().to_vec();
+    Ok(manifest)
 }
 
 /// Reads what is wanted out of a folder.
@@ -176,7 +181,7 @@ fn server(folder: &Path, server: &WantedServer, wanted: &Wanted) -> Result<Mater
     let anchor_path = folder.join(Files::AUTHORITY);
     let anchors = certificates(&anchor_path, &read_bytes(&anchor_path, Holds::NoSecrets)?)?;
     let [own, own_key] = [&files.own, &files.own_key].map(|name| folder.join(name));
-    let mut own = pairs(&own, &own_key, wanted.names.meters() as usize)?;
+    let mut own = by_name(pairs(&own, &own_key)?, server, wanted)?;
     // Whoever took the authority's key away wants no more certificates made.
     let key_path = folder.join(Files::AUTHORITY_KEY);
     if wanted.faults.is_some() && key_path.exists() {
@@ -189,9 +194,9 @@ fn server(folder: &Path, server: &WantedServer, wanted: &Wanted) -> Result<Mater
     }
     let [path, key_path] = [&files.server, &files.server_key].map(|name| folder.join(name));
     let (own_server, certificate) = if server.embedded {
-        let mut pair = pairs(&path, &key_path, 1)?;
+        let pair = pairs(&path, &key_path)?.into_iter().next();
         let Own { certificate, key } =
-            pair.pop().ok_or_else(|| FilesError::content(&path, "holds no certificate"))?;
+            pair.ok_or_else(|| FilesError::content(&path, "holds no certificate"))?;
         carries(&certificate, &server.names).map_err(|problem| FilesError::content(&path, problem))?;
         (Some(Certificate { chain: vec![certificate.clone()], key }), Some(certificate))
     } else {
@@ -203,21 +208,46 @@ fn server(folder: &Path, server: &WantedServer, wanted: &Wanted) -> Result<Mater
     Ok(Material::Certificates { own, server: known })
 }
 
-/// The first `count` certificates of a bundle with their keys out of another.
-fn pairs(path: &Path, key_path: &Path, count: usize) -> Result<Vec<Own>, FilesError> {
+/// The certificates of a bundle with their keys out of another.
+fn pairs(path: &Path, key_path: &Path) -> Result<Vec<Own>, FilesError> {
     let found = certificates(path, &read_bytes(path, Holds::NoSecrets)?)?;
     let keys = private_keys(key_path, &read_bytes(key_path, Holds::Secrets)?)?;
-    for (path, there) in [(path, found.len()), (key_path, keys.len())] {
-        if there < count {
-            return Err(FilesError::content(path, format!("holds {there} of {count}")));
-        }
+    if found.len() != keys.len() {
+        let problem = format!("holds {} keys for {} certificates", keys.len(), found.len());
+        return Err(FilesError::content(key_path, problem));
     }
-    let pairs = found.into_iter().zip(&keys).take(count).enumerate().map(|(number, (certificate, key))| {
+    let pairs = found.into_iter().zip(&keys).enumerate().map(|(number, (certificate, key))| {
         let key = checked_key(&certificate, key)
             .map_err(|problem| FilesError::content(key_path, format!("key {number} {problem}")))?;
         Ok(Own { certificate, key })
     });
     pairs.collect()
+}
+
+/// The certificates of the wanted meters, in their order. Most often it is that of the bundle.
+fn by_name(all: Vec<Own>, server: &WantedServer, wanted: &Wanted) -> Result<Vec<Own>, FilesError> {
+    let names: Vec<String> = all.iter().map(|own| common_name(&own.certificate)).collect();
+    let mut places: Option<FxHashMap<&str, usize>> = None;
+    let meters = (0..wanted.names.meters()).map(|number| {
+        let name = wanted.names.name(number);
+        let mut place = Some(number as usize).filter(|place| names.get(*place) == Some(&name));
+        if place.is_none() {
+            let places = places
+                .get_or_insert_with(|| (0..).zip(&names).map(|(at, name)| (name.as_str(), at)).collect());
+            place = places.get(name.as_str()).copied();
+        }
+        let missing =
+            || MakeError::NoneFor { number, endpoint: name.clone(), server: server.role.to_string() };
+        Ok(all[place.ok_or_else(missing)?].clone())
+    });
+    meters.collect()
+}
+
+/// Whose certificate it is; empty if it does not say.
+fn common_name(certificate: &[u8]) -> String {
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return String::new() };
+    let name = parsed.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
+    name.unwrap_or_default().to_owned()
 }
 
 /// Whether a certificate carries all the names and addresses its server is met under.

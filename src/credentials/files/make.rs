@@ -23,7 +23,7 @@ pub fn make(wanted: &Wanted, progress: &(dyn Fn(u64) + Sync)) -> Result<Store, F
 }
 
 /// How many certificates of meters that will be.
-pub(super) fn count(wanted: &Wanted) -> u64 {
+pub fn count(wanted: &Wanted) -> u64 {
     let servers = wanted.servers.iter().filter(|server| server.mode == Mode::X509).count();
     servers as u64 * u64::from(wanted.names.meters())
 }
@@ -38,6 +38,9 @@ pub(super) fn certificates(
     servers.map(|server| all(wanted.names.meters(), &|number| maker.own(server, number), progress)).collect()
 }
 
+/// What one turn of a thread has made: from which number on, and what.
+type Batch = (u32, Result<Vec<Own>, MakeError>);
+
 /// One for each number below `count`, in their order.
 fn all(
     count: u32,
@@ -45,7 +48,7 @@ fn all(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Vec<Own>, MakeError> {
     let (next, failed) = (AtomicU32::new(0), AtomicBool::new(false));
-    let made: Mutex<Vec<(u32, Result<Vec<Own>, MakeError>)>> = Mutex::default();
+    let made: Mutex<Vec<Batch>> = Mutex::default();
     let work = || {
         while !failed.load(Ordering::Relaxed) {
             let first = next.fetch_add(AT_ONCE, Ordering::Relaxed);

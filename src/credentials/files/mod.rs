@@ -28,7 +28,7 @@ use super::{ListError, MakeError};
 pub use folder::{Manifest, manifest, read};
 pub use guarded::{read_key, read_master};
 pub use import::{import, list};
-pub use make::make;
+pub use make::{count as certificates_of, make};
 pub use write::{Order, provision};
 
 /// Why files with credentials could not be read or written. No word of what is in them.

@@ -75,6 +75,7 @@ pub fn provision(folder: &Path, order: &Order, progress: &(dyn Fn(u64) + Sync)) 
         mode: *mode,
         meters: wanted.names.meters(),
         endpoint: endpoint.clone(),
+        names: Vec::new(),
         servers,
         made: wanted.now,
     };

@@ -4,12 +4,15 @@
 //! Server ID. The Bootstrap-Server Account is the one /0 instance with resource 1 true.
 
 mod make;
+mod security;
 
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
 pub use make::{Credentials, ServerAccount, bootstrap_account, server_account};
+
+pub(super) use security::{keep_bootstrap_credentials, scheme, security_at, way};
 
 use crate::protocol::lwm2m::{Path, Tree, Value};
 
@@ -266,9 +269,15 @@ pub(super) fn lifetime(tree: &Tree, server: u16) -> u32 {
     lifetime.map_or(DEFAULT_LIFETIME, |seconds| u32::try_from(seconds.max(0)).unwrap_or(u32::MAX))
 }
 
-/// /1/x/7 as a registration says it; "U" where it is missing.
-pub(super) fn binding(tree: &Tree, server: u16) -> &str {
-    text(tree, Path::resource(SERVER, server, 7)).unwrap_or("U")
+/// /1/x/7.
+pub(super) fn binding(tree: &Tree, server: u16) -> Option<&str> {
+    text(tree, Path::resource(SERVER, server, 7))
+}
+
+/// /1/x/11, TLS-DTLS Alert Code, of the account of the server with this Short Server ID, if it has one.
+pub(super) fn alert_code(tree: &Tree, server: u16) -> Option<Path> {
+    let instance = tree.instances(SERVER).find(|&one| server_ssid(tree, one) == Some(server.into()))?;
+    Some(Path::resource(SERVER, instance, 11))
 }
 
 fn integer(tree: &Tree, path: Path) -> Option<i64> {

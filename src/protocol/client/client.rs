@@ -12,8 +12,8 @@ use super::event::{Event, Fate, Link, Output, Reason, RequestKind, State};
 use super::firmware::{self, Packages};
 use super::register::Registration;
 use crate::base::{Instant, Rng, Seed};
-use crate::protocol::coap::Exchange;
-use crate::protocol::lwm2m::Tree;
+use crate::protocol::coap::{Exchange, Transport};
+use crate::protocol::lwm2m::{Scheme, Tree};
 
 /// One simulated LwM2M device.
 ///
@@ -46,6 +46,8 @@ pub struct Client {
     /// It has left a server, in whatever way the De-register ended.
     pub(super) departed: bool,
     pub(super) bootstrap: Option<Box<Session>>,
+    /// What the way to the Bootstrap-Server runs over, while there is one that more hangs on than an address.
+    pub(super) bootstrap_way: Option<Scheme>,
     pub(super) farewell: Option<Box<Farewell>>,
     /// One for each LwM2M server the device registers with.
     pub(super) registrations: SmallVec<[Box<Registration>; 1]>,
@@ -77,6 +79,7 @@ impl Client {
             leaving: false,
             departed: false,
             bootstrap: None,
+            bootstrap_way: None,
             farewell: None,
             registrations: SmallVec::new(),
             packages: None,
@@ -159,6 +162,7 @@ impl Client {
         self.wake = None;
         self.purge = None;
         self.break_off_session();
+        self.hang_up_bootstrap();
         self.leave_servers(now);
     }
 
@@ -172,6 +176,7 @@ impl Client {
             }
         }
         self.abandon_packages();
+        self.cut_ways();
         self.bootstrap = None;
         self.registrations = SmallVec::new();
         self.farewell = None;
@@ -266,6 +271,11 @@ impl Client {
 
     // ----- plumbing -------------------------------------------------------------------------------
 
+    /// The exchanges with a server that is spoken to over `scheme`.
+    pub(super) fn new_exchange(&mut self, scheme: Scheme) -> Exchange {
+        Exchange::over(transport(scheme), self.config.transmission.clone(), self.child_rng())
+    }
+
     pub(super) fn child_rng(&mut self) -> Rng {
         Seed(self.rng.next_u64()).rng()
     }
@@ -288,6 +298,11 @@ fn factory_store(config: &Config, number: u32) -> Tree {
         tree.set_all(provision.own(number));
     }
     tree
+}
+
+/// What carries messages over this scheme.
+pub(super) fn transport(scheme: Scheme) -> Transport {
+    if scheme.is_stream() { Transport::Stream } else { Transport::Datagram }
 }
 
 pub(super) fn exchange_timeout(exchange: &Exchange) -> Option<(Instant, Reason)> {

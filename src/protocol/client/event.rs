@@ -1,5 +1,7 @@
 //! What a client asks of the world around it, and what it tells.
 
+use std::fmt;
+
 use smallvec::SmallVec;
 
 use super::account::Credentials;
@@ -18,12 +20,12 @@ pub enum Link {
     Package,
 }
 
-/// What the client wants done or known, in order.
-#[derive(Debug)]
+/// What the client wants done or known, in order. Its `Debug` tells the length of a message, not its bytes.
 pub enum Output {
     /// Make `link` lead to this server, then call `handle_opened` or `handle_open_failed`.
     Open {
-        /// The path to open; if it is open already, it is to lead to the new place.
+        /// The path to open. If it is open already, which happens over `coap` only, it is to lead to the new
+        /// place; any other is closed before.
         link: Link,
         /// Where it is to lead, and over what.
         uri: ServerUri,
@@ -44,6 +46,22 @@ pub enum Output {
     },
     /// Something happened.
     Event(Event),
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Output::Open { link, uri, security } => f
+                .debug_struct("Open")
+                .field("link", link)
+                .field("uri", uri)
+                .field("security", security)
+                .finish(),
+            Output::Close { link } => write!(f, "Close({link:?})"),
+            Output::Send { link, bytes } => write!(f, "Send({link:?}, {} B)", bytes.len()),
+            Output::Event(event) => write!(f, "Event({event:?})"),
+        }
+    }
 }
 
 /// What an account says of the security of the way to its server (/0/x/2-5 and 13-16).
@@ -243,9 +261,11 @@ pub enum Failure {
     NoAccount,
     /// The server URI in the store cannot be used.
     ServerUri,
+    /// The Security Mode in the store is not one for the scheme of the server URI, or lacks a key.
+    SecurityMode,
     /// The way to the server could not be opened.
     Unreachable,
-    /// The handshake with a Bootstrap-Server or LwM2M server failed; why in detail, those know who made it.
+    /// The handshake with a server failed; why in detail, those know who made it.
     Handshake,
     /// The way to a server was closed while something was under way on it.
     Closed(RequestKind),

@@ -2,7 +2,8 @@
 //! what the exchange layer of each makes of it.
 
 use super::client::Client;
-use super::event::{Closed, Event, Failure, Link, OpenFailed, Output};
+use super::closing::Ending;
+use super::event::{Closed, Event, Link, OpenFailed, Output};
 use super::register::{Registration, find};
 use crate::base::Instant;
 use crate::protocol::coap::{self, Exchange, Noise};
@@ -19,26 +20,35 @@ impl Client {
         self.drain(link, now);
     }
 
-    /// The link that was asked for cannot be opened, or turned out to lead nowhere.
+    /// The link that was asked for cannot be opened, or turned out to lead nowhere. There is nothing of it left
+    /// that would have to be closed.
     pub fn handle_open_failed(&mut self, link: Link, why: OpenFailed, now: Instant) {
-        let _ = why;
         match link {
-            Link::Bootstrap if self.bootstrap.is_some() => {
-                self.bootstrap_failed(Failure::Unreachable, now);
-            }
-            // It was to listen on, or to repeat the answer to Finish: nothing waits for it.
-            Link::Bootstrap => self.tell(Event::Failed(Failure::Unreachable)),
-            Link::Package => self.package_unreachable(now),
+            Link::Bootstrap => self.bootstrap_open_failed(why, now),
+            Link::Package => self.package_open_failed(why, now),
             Link::Server(server) => {
-                self.server_unreachable(server, now);
+                self.server_open_failed(server, why, now);
                 self.drain(link, now);
             }
         }
     }
 
-    /// The way is no more, though the device did not close it.
+    /// The way is no more, though the device did not close it. What was under way on it has failed; whether and
+    /// when it is opened again says the table in `closing`.
     pub fn handle_closed(&mut self, link: Link, how: Closed, now: Instant) {
-        let _ = (link, how, now);
+        let how = match how {
+            Closed::Orderly => Ending::Orderly,
+            Closed::Broken { alert } => Ending::Broken(alert),
+        };
+        self.way_ended(link, how, now);
+    }
+
+    fn way_ended(&mut self, link: Link, how: Ending, now: Instant) {
+        match link {
+            Link::Bootstrap => self.bootstrap_closed(now),
+            Link::Package => self.package_closed(now),
+            Link::Server(server) => self.server_closed(server, how, now),
+        }
     }
 
     /// Whether a way to there is of any use: there is something that would be said on it, or listened to.
@@ -107,7 +117,11 @@ impl Client {
                 None => return self.tell(Event::Noise(Noise::UnmatchedResponse)),
             },
             Link::Server(server) => match find(&mut self.registrations, server) {
-                Some(registration) if registration.is_asleep(&self.config.transmission, now) => {
+                // What comes over a connection is kept for the device until it wakes.
+                Some(registration)
+                    if !registration.scheme.is_stream()
+                        && registration.is_asleep(&self.config.transmission, now) =>
+                {
                     return self.tell(Event::Asleep);
                 }
                 Some(registration) => registration.exchange.handle_input(datagram, now),
@@ -121,9 +135,28 @@ impl Client {
     pub(super) fn drain(&mut self, link: Link, now: Instant) {
         while let Some(output) = self.exchange(link).and_then(Exchange::poll_output) {
             match output {
-                coap::Output::Send(bytes) => self.out.push_back(Output::Send { link, bytes }),
+                coap::Output::Send(bytes) if self.is_open(link) => {
+                    self.out.push_back(Output::Send { link, bytes });
+                }
+                // Sent again until it is acknowledged, which over a way that is gone it never is.
+                coap::Output::Send(_) => {}
                 coap::Output::Event(event) => self.exchange_event(link, event, now),
             }
+        }
+    }
+
+    /// Whether something can be said on this link.
+    fn is_open(&self, link: Link) -> bool {
+        match link {
+            // A session does not outlive the way it is held on.
+            Link::Bootstrap => true,
+            Link::Server(server) => {
+                let mut registrations = self.registrations.iter();
+                registrations.any(|registration| {
+                    registration.account.short_server_id == server && registration.is_open()
+                })
+            }
+            Link::Package => self.packages.as_ref().is_some_and(|packages| packages.is_open()),
         }
     }
 
@@ -137,6 +170,10 @@ impl Client {
 
     fn exchange_event(&mut self, link: Link, event: coap::Event, now: Instant) {
         match (event, link) {
+            (coap::Event::Leave(why), _) => {
+                self.out.push_back(Output::Close { link });
+                self.way_ended(link, why.into(), now);
+            }
             (coap::Event::Request(received), Link::Bootstrap) => self.bootstrap_command(received, now),
             (coap::Event::Request(received), Link::Server(server)) => {
                 self.hear_server(server, received, now);
@@ -151,6 +188,7 @@ impl Client {
             }
             (coap::Event::Failed { why, .. }, Link::Bootstrap) => self.bootstrap_request_failed(why, now),
             (coap::Event::Failed { handle, why }, Link::Server(server)) => {
+                let why = self.why_given_up(link, why);
                 if !self.send_failed(server, handle, why) {
                     self.server_request_failed(server, handle, why, now);
                 }
@@ -165,7 +203,10 @@ impl Client {
                 }
             }
             (coap::Event::Response { message, .. }, Link::Package) => self.package_answered(&message, now),
-            (coap::Event::Failed { why, .. }, Link::Package) => self.package_request_failed(why, now),
+            (coap::Event::Failed { why, .. }, Link::Package) => {
+                let why = self.why_given_up(link, why);
+                self.package_request_failed(why, now);
+            }
             (coap::Event::Noise(noise), _) => self.tell(Event::Noise(noise)),
             (coap::Event::Stat(stat), _) => self.tell(Event::Stat(stat)),
             // This device observes nothing, and only its servers observe it.
@@ -173,10 +214,17 @@ impl Client {
                 coap::Event::Notification { .. }
                 | coap::Event::NotificationLost { .. }
                 | coap::Event::ObservationEnded { .. }
-                | coap::Event::Notified { .. }
-                | coap::Event::Leave(_),
+                | coap::Event::Notified { .. },
                 _,
             ) => {}
+        }
+    }
+
+    /// A request is given up because its way leads nowhere, or because that is closed.
+    fn why_given_up(&self, link: Link, why: coap::Failure) -> coap::Failure {
+        match why {
+            coap::Failure::Abandoned if !self.is_open(link) => coap::Failure::Lost,
+            why => why,
         }
     }
 

@@ -24,13 +24,16 @@
 //! Each machine here is sans-IO. [`Client`] composes them behind one poll interface; `bootstrap` decides
 //! where accounts come from and answers a Bootstrap-Server's commands, `register` keeps the registrations,
 //! `manage` answers what a server asks of a registered device, `report` tells servers what they observe, and
-//! `firmware` takes the packages they want installed. This room never resolves a name, opens a socket or
+//! `firmware` takes the packages they want installed. Two tables say what a device makes of ways that do not stand:
+//! `alerts` of handshakes that failed, `closing` of those that others closed. This room never resolves a name, opens a socket or
 //! reads a clock.
 
 mod account;
+mod alerts;
 mod bootstrap;
 #[expect(clippy::module_inception, reason = "the room is named after its one type, and so is the file of it")]
 mod client;
+mod closing;
 mod config;
 mod event;
 mod firmware;
@@ -53,3 +56,6 @@ pub use register::{
     Patience, Refusal, RegistrationPolicy, Retries, Row, UpdateTiming, UsedUp,
 };
 pub use report::{Confirm, ReportPolicy, SendPlan, SendRefused};
+
+#[cfg(test)]
+mod tests;

@@ -50,6 +50,11 @@ impl Scheme {
         matches!(self, Scheme::CoapTcp | Scheme::CoapsTcp)
     }
 
+    /// The scheme that a URI begins with, whatever follows.
+    pub fn of_uri(uri: &str) -> Option<Self> {
+        uri.split_once("://").and_then(|(scheme, _)| Scheme::of(scheme))
+    }
+
     fn of(text: &str) -> Option<Self> {
         Scheme::ALL.into_iter().find(|scheme| scheme.name().eq_ignore_ascii_case(text))
     }

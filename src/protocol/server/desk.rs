@@ -15,7 +15,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use super::peers::{Leave, Peers, Slot};
-use super::service::{Manners, Pace, Service};
+use super::service::{Manners, Pace, Service, Share};
 use crate::base::{Instant, Rng, Seed};
 use crate::protocol::coap::{Code, Message, Received};
 
@@ -112,7 +112,12 @@ struct Busy {
 }
 
 impl Desk {
-    pub(super) fn new(service: Service, seed: Seed) -> Self {
+    /// The desk of a server that serves like this; its peers have `sessions` or not.
+    pub(super) fn new(mut service: Service, sessions: bool, seed: Seed) -> Self {
+        if sessions {
+            // What comes from another port belongs to no session.
+            service.manners.other_port = Share::default();
+        }
         let open = service.pace.is_none() && service.manners.is_good();
         Desk {
             pace: service.pace,

@@ -70,7 +70,7 @@ pub trait Server {
     fn handle_connected(&mut self, peer: SocketAddr, to: IpAddr, identity: Option<Arc<str>>, now: Instant) {
         let _ = (peer, to, identity, now);
     }
-    /// A peer's session or stream is over.
+    /// A peer's session or stream is over. Of one that never came up there is nothing to be over.
     fn handle_disconnected(&mut self, peer: SocketAddr, now: Instant) {
         let _ = (peer, now);
     }

@@ -90,7 +90,8 @@ pub struct Manners {
     pub late_by: Duration,
     /// Answered twice with the same datagram.
     pub duplicate: Share,
-    /// Answered from another port than the one asked, which no device can take for an answer.
+    /// Answered from another port than the one asked, which no device can take for an answer. Plain datagrams only:
+    /// a session or a stream has no other port.
     pub other_port: Share,
 }
 

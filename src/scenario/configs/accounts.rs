@@ -1,13 +1,13 @@
 //! Server Accounts, as meters have them from the factory or on a card, and as a Bootstrap-Server writes them.
 
 use crate::protocol::client::{self, Credentials};
-use crate::protocol::lwm2m::{Entry, Path, ServerUri, Value, Version};
+use crate::protocol::lwm2m::{Entry, Path, Scheme, ServerUri, Value, Version};
 use crate::protocol::server::{self, RetryTerms};
 use crate::scenario::resolved::{Account, Scenario};
 
 /// The first instance of /0 and /1 that accounts from the factory or on a card take: /0/0 is that of the
 /// Bootstrap-Server Account.
-const FIRST: u16 = 1;
+pub(super) const FIRST: u16 = 1;
 
 impl Scenario {
     /// The accounts with where each leads; the URIs of embedded EMSs come from `embedded`, in their order,
@@ -32,7 +32,7 @@ impl Scenario {
                 uri: uri.map(ServerUri::to_string).unwrap_or_default(),
                 short_server_id: account.short_server_id,
                 lifetime: account.lifetime.duration(),
-                binding: "U".to_owned(),
+                binding: binding(self.scheme_of(account)).to_owned(),
                 credentials: Credentials::NoSec,
             });
             let mut further = self.retry_resources();
@@ -62,12 +62,20 @@ impl Scenario {
         written.collect()
     }
 
+    /// Over what its server is spoken to.
+    fn scheme_of(&self, account: &Account) -> Scheme {
+        account.server.scheme(self.servers.embedded.ems_listen).unwrap_or_default()
+    }
+
     /// What an account sets beside its ID, lifetime and retries.
     fn further_resources(&self, account: &Account) -> Vec<(u16, Value)> {
         let mut resources = Vec::new();
+        let stream = self.scheme_of(account).is_stream();
+        resources.extend(stream.then(|| (7, Value::String(binding(Scheme::CoapTcp).into()))));
         resources.extend(account.priority.map(|priority| (13, Value::Unsigned(priority.into()))));
         resources.extend(account.delay.map(|delay| (14, Value::Unsigned(delay.duration().as_secs()))));
         resources.extend(account.block.map(|block| (15, Value::Boolean(block))));
+        resources.retain(|(id, _)| account.resources.iter().all(|(own, _)| own != id));
         resources.extend(account.resources.iter().cloned());
         // /1/x/23: as long as a server has it, or as long as it is absent, nothing is sent.
         const MUTE_SEND: u16 = 23;
@@ -104,4 +112,9 @@ impl Scenario {
             (20, Value::Unsigned(sequence_count.into())),
         ]
     }
+}
+
+/// /1/x/7 over this scheme (LwM2M Transport §6.2.1.2): UDP or TCP.
+fn binding(scheme: Scheme) -> &'static str {
+    if scheme.is_stream() { "T" } else { "U" }
 }

@@ -1,20 +1,26 @@
 //! From a scenario to the rooms' own configurations.
 
 mod accounts;
+mod security;
 mod servers;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::fitted::{Cards, Fitting};
-use super::resolved::{Mode, PortRange, Scenario, ServerChoice};
+use super::resolved::{ListenAt, Mode, PortRange, Scenario, ServerChoice};
 use crate::base::{Clock, Seed};
 use crate::fleet::{FleetConfig, Load};
 use crate::meter::{self, MeterDevice, ObjectSet};
 use crate::protocol::client::{self, Backoff, BootstrapPolicy, Device, encode_card};
 use crate::protocol::lwm2m::{Entry, Path, ServerUri, Value};
 use crate::transport::{Gate, LocalAddresses};
+
+use security::reachable;
+
+pub(super) use security::Held;
+pub use security::Part;
 
 /// Where the servers of a run are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,8 +42,8 @@ impl Scenario {
     /// Where the servers of a run are, given where the embedded ones listen.
     pub fn places(&self, bootstrap: Option<SocketAddr>, ems: &[SocketAddr]) -> Places {
         Places {
-            bootstrap: self.servers.bootstrap.uri_or(bootstrap),
-            ems: ems.iter().map(|address| ServerUri::coap(reachable(*address))).collect(),
+            bootstrap: self.servers.bootstrap.uri_or(bootstrap, self.servers.embedded.bootstrap_listen),
+            ems: ems.iter().map(|address| self.servers.embedded.ems_listen.uri(*address)).collect(),
         }
     }
 
@@ -79,7 +85,11 @@ impl Scenario {
             registration: self.fleet.registration.clone(),
             report: self.report.clone(),
             firmware: self.firmware.policy(),
-            provision: Fitting::of(&self.fitted, self.cards(&places)),
+            provision: Fitting::of(
+                &self.fitted,
+                self.held(bootstrap.mode == Mode::Factory),
+                self.cards(&places),
+            ),
             // The values of the minimal objects are as they are stored.
             device: (self.fleet.objects != ObjectSet::Minimal).then(|| Arc::new(device) as Arc<dyn Device>),
             factory: self.factory(&places),
@@ -108,15 +118,17 @@ impl Scenario {
         if self.bootstrap.mode != Mode::Smartcard {
             return None;
         }
-        let contents = match self.fitted.card_files() {
-            Some(files) => files.clone(),
-            None => {
-                let card = encode_card(&self.account_entries(&places.ems));
-                // At most 16 accounts, each some hundreds of bytes.
-                Arc::from([Arc::from(card.unwrap_or_default())])
-            }
-        };
-        Some(Cards::new(&self.bootstrap.card, self.run.seed, contents))
+        if let Some(files) = self.fitted.card_files() {
+            return Some(Cards::new(&self.bootstrap.card, self.run.seed, files.clone()));
+        }
+        let accounts = self.account_entries(&places.ems);
+        // At most 16 accounts, each some hundreds of bytes.
+        let card = encode_card(&accounts).unwrap_or_default();
+        let cards = Cards::new(&self.bootstrap.card, self.run.seed, Arc::from([Arc::from(card)]));
+        Some(match self.held(true) {
+            Some(held) => cards.with_keys(accounts, held),
+            None => cards,
+        })
     }
 
     /// The fleet, given where its servers are and which addresses are known beforehand.
@@ -131,11 +143,13 @@ impl Scenario {
         let seed: Seed = self.run.seed;
         let mut targets = targets;
         targets.extend(self.fitted.addresses(self.fleet.meters));
-        let epoch = i64::try_from(clock.origin_unix().as_secs()).unwrap_or(i64::MAX);
+        let sessions = self.session_options(clock.origin_unix().as_secs());
+        let epoch = i64::try_from(sessions.epoch).unwrap_or(i64::MAX);
         let device = MeterDevice { epoch, ..MeterDevice::default() };
         FleetConfig {
             plan: self.plan(),
             client: Arc::new(self.client_with(places.into(), device)),
+            sessions,
             seed,
             clock,
             gate: self.gate(),
@@ -157,11 +171,11 @@ impl Scenario {
 }
 
 impl ServerChoice {
-    /// The URI meters use: the configured one, or where the embedded server listens.
-    pub fn uri_or(&self, embedded: Option<SocketAddr>) -> Option<ServerUri> {
+    /// The URI meters use: the configured one, or where the embedded server, which was to `listen`, does so.
+    pub fn uri_or(&self, embedded: Option<SocketAddr>, listen: ListenAt) -> Option<ServerUri> {
         match self {
             ServerChoice::External(uri) => Some(uri.clone()),
-            ServerChoice::Embedded => embedded.map(|address| ServerUri::coap(reachable(address))),
+            ServerChoice::Embedded => embedded.map(|address| listen.uri(address)),
             ServerChoice::Nobody => None,
         }
     }
@@ -171,12 +185,9 @@ fn seconds(span: Duration) -> Value {
     Value::Integer(i64::try_from(span.as_secs()).unwrap_or(i64::MAX))
 }
 
-/// Where a server that listens at `address` is met on this machine.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
+impl ListenAt {
+    /// The URI under which meters reach the server, which was given this address.
+    fn uri(&self, address: SocketAddr) -> ServerUri {
+        ServerUri::at(self.scheme, reachable(address))
+    }
 }

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::base::{Clock, Span};
+use crate::credentials::Role;
 use crate::protocol::lwm2m::ServerUri;
 use crate::protocol::server::{BootstrapConfig, Directory, EmsConfig, Plan};
-use crate::scenario::resolved::{Account, BootstrapTerms, Scenario};
-use crate::servers::EmbeddedConfig;
+use crate::scenario::resolved::{Account, BootstrapTerms, ListenAt, Scenario};
+use crate::servers::{EmbeddedConfig, Listen};
 
 /// Peers and endpoint names an embedded server remembers beyond one for each meter: room for strangers.
 const SPARE_PEERS: usize = 100_000;
@@ -31,23 +32,27 @@ impl Scenario {
         if ems.is_empty() {
             ems = self.embedded_ems(self.servers.accounts.iter().take(1));
         }
+        let ListenAt { scheme, address } = embedded.bootstrap_listen;
+        let bootstrap = self.listen(Role::Bootstrap, scheme, address);
         EmbeddedConfig {
-            bootstrap: Some((embedded.bootstrap_listen, self.bootstrap_config(&[]))),
+            bootstrap: Some((bootstrap, self.bootstrap_config(&[]))),
             ems,
             workers: embedded.workers,
             pin: false,
             gate: self.gate(),
             seed: self.run.seed,
             clock,
+            options: self.session_options(clock.origin_unix().as_secs()),
         }
     }
 
     /// The EMSs of these accounts, one after the other from where the first is to listen.
-    fn embedded_ems<'a>(&self, accounts: impl Iterator<Item = &'a Account>) -> Vec<(SocketAddr, EmsConfig)> {
-        let first = self.servers.embedded.ems_listen;
+    fn embedded_ems<'a>(&self, accounts: impl Iterator<Item = &'a Account>) -> Vec<(Listen, EmsConfig)> {
+        let ListenAt { scheme, address: first } = self.servers.embedded.ems_listen;
         let place = |(number, account): (u16, &Account)| {
             let port = if first.port() == 0 { 0 } else { first.port() + number };
-            (SocketAddr::new(first.ip(), port), self.ems_config(account))
+            let role = Role::Server(account.short_server_id);
+            (self.listen(role, scheme, SocketAddr::new(first.ip(), port)), self.ems_config(account))
         };
         (0..).zip(accounts).map(place).collect()
     }
@@ -71,6 +76,7 @@ impl Scenario {
             initiative: server.initiative,
             service: server.service.config(),
             max_peers: self.max_peers(),
+            keys: self.account_keys(),
             ..BootstrapConfig::new(Arc::new(self.coap.params()), directory)
         }
     }

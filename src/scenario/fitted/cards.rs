@@ -4,8 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::base::{Instant, Seed};
+use crate::credentials::Role;
 use crate::protocol::client::{Card, decode_card, encode_card};
 use crate::protocol::lwm2m::{Entry, Path};
+use crate::scenario::configs::Held;
 use crate::scenario::resolved::CardTerms;
 
 /// Added to the instances of a card's accounts to make the card it is exchanged for.
@@ -17,18 +19,37 @@ pub(in crate::scenario) struct Cards {
     seed: Seed,
     /// By meter; the last one counts for all further meters.
     contents: Arc<[Arc<[u8]>]>,
+    /// What cards are made of where each has keys of its own: their accounts, and the keys.
+    keyed: Option<(Vec<Entry>, Arc<Held>)>,
 }
 
 impl Cards {
     pub(in crate::scenario) fn new(terms: &CardTerms, seed: Seed, contents: Arc<[Arc<[u8]>]>) -> Self {
-        Cards { terms: terms.clone(), seed: seed.child("card", 0), contents }
+        Cards { terms: terms.clone(), seed: seed.child("card", 0), contents, keyed: None }
+    }
+
+    /// Cards that hold keys of their own beside these accounts.
+    pub(in crate::scenario) fn with_keys(self, accounts: Vec<Entry>, held: Arc<Held>) -> Self {
+        Cards { keyed: Some((accounts, held)), ..self }
+    }
+
+    /// What is on the meter's card; the Bootstrap-Server's account is not.
+    fn content(&self, number: u32) -> Option<Arc<[u8]>> {
+        let Some((accounts, held)) = &self.keyed else {
+            return self.contents.get(number as usize).or_else(|| self.contents.last()).cloned();
+        };
+        let keys = held.entries(number, |role, _| role != Role::Bootstrap);
+        let other = |entry: &&Entry| keys.iter().all(|key| key.path != entry.path);
+        let mut entries: Vec<Entry> = accounts.iter().filter(other).cloned().collect();
+        entries.extend(keys);
+        entries.sort_by_key(|entry| entry.path);
+        encode_card(&entries).ok().map(Arc::from)
     }
 
     /// What the meter finds in its slot.
     pub(super) fn card(&self, number: u32, now: Instant) -> Card {
-        let Some(content) = self.contents.get(number as usize).or_else(|| self.contents.last()) else {
-            return Card::Absent;
-        };
+        let Some(content) = self.content(number) else { return Card::Absent };
+        let content = &content;
         let CardTerms { missing, unreadable, inconsistent, .. } = &self.terms;
         let mut drawn = self.seed.child("meter", number.into()).rng().unit();
         let mut hits = |share: f64| {

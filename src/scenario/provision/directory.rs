@@ -88,6 +88,36 @@ impl DirectoryFile {
         self.rows.iter().filter(|(_, given)| secured(given)).count()
     }
 
+    /// The pre-shared keys that rows give for the server with this Short Server ID: endpoint, identity and key.
+    pub(in crate::scenario) fn keys<'a>(
+        &'a self,
+        scenario: &'a Scenario,
+        short_server_id: u16,
+    ) -> impl Iterator<Item = (&'a str, Box<[u8]>, Box<[u8]>)> {
+        self.rows.iter().filter_map(move |(name, given)| {
+            let given = &self.given[*given as usize];
+            let bytes = |id: u16| match given.security(id)? {
+                Value::Opaque(bytes) => Some(bytes.clone()),
+                _ => None,
+            };
+            let psk = given.security(2) == Some(&Value::Integer(0));
+            let here = psk && given.account_id(scenario) == Some(short_server_id);
+            Some((&**name, bytes(3)?, bytes(5)?)).filter(|_| here)
+        })
+    }
+
+    /// The accounts whose Security Mode rows set: endpoint and Short Server ID.
+    pub(in crate::scenario) fn secured_accounts(
+        &self,
+        scenario: &Scenario,
+    ) -> impl Iterator<Item = (Box<str>, u16)> {
+        self.rows.iter().filter_map(|(name, given)| {
+            let given = &self.given[*given as usize];
+            given.security(2)?;
+            Some((name.clone(), given.account_id(scenario)?))
+        })
+    }
+
     /// The servers that rows send endpoints to.
     pub(in crate::scenario) fn uris(&self) -> impl Iterator<Item = ServerUri> {
         let uris = self.given.iter().flat_map(|given| &given.entries).filter(|entry| entry.path == URI);
@@ -132,6 +162,19 @@ impl Given {
         let further = self.entries.iter().filter(|entry| !of_account(entry));
         plan.extra.retain(|entry| self.entries.iter().all(|set| set.path != entry.path));
         plan.with_extra(further.cloned().collect())
+    }
+
+    /// A resource of the Security half of its account.
+    fn security(&self, id: u16) -> Option<&Value> {
+        let path = Path::resource(0, INSTANCE, id);
+        self.entries.iter().find(|entry| entry.path == path).map(|entry| &entry.value)
+    }
+
+    /// The Short Server ID of the account that it changes.
+    fn account_id(&self, scenario: &Scenario) -> Option<u16> {
+        let server = &scenario.servers.bootstrap_server;
+        let terms = self.plan.map_or(&server.terms, |index| &server.plans[index].terms);
+        self.short_server_id().or_else(|| terms.accounts.first().copied())
     }
 
     fn short_server_id(&self) -> Option<u16> {

@@ -11,8 +11,9 @@
 //! | `identity`, `key` | /0/1/3 as text and /0/1/5 in hex, of the first Server Account |
 //! | `/o/i/r`, `/o/i/r/ri` | any other, typed by the object definitions |
 //!
-//! An identity and a key make the Security Mode (/0/x/2) 0, a pre-shared key, unless the file sets it. They
-//! are stored and nothing more: the transport has no security yet. No message from here shows a value.
+//! An identity and a key make the Security Mode (/0/x/2) 0, a pre-shared key, unless the file sets it; they take
+//! the place of those the meter would have, and an embedded server knows it by them. What no engine can do (raw
+//! public keys, EST, some cipher suites) is refused. No message from here shows a value.
 
 mod csv;
 mod directory;
@@ -144,6 +145,39 @@ impl Provisioning {
             }
         }
         uris
+    }
+
+    /// The pre-shared keys that the file gives the first `meters` meters for the account at this instance of /0:
+    /// number, identity and key.
+    pub(in crate::scenario) fn keys(
+        &self,
+        meters: u32,
+        instance: u16,
+    ) -> impl Iterator<Item = (u32, Box<[u8]>, Box<[u8]>)> {
+        let meters = if self.names_resource(Path::resource(0, instance, 5)) { meters } else { 0 };
+        (0..meters).filter_map(move |number| {
+            let own = self.own(number);
+            let has = |id: u16| own.iter().find(|entry| entry.path == Path::resource(0, instance, id));
+            let bytes = |id: u16| match &has(id)?.value {
+                Value::Opaque(bytes) => Some(bytes.clone()),
+                _ => None,
+            };
+            let psk = has(2).is_some_and(|mode| mode.value == Value::Integer(0));
+            Some((number, bytes(3)?, bytes(5)?)).filter(|_| psk)
+        })
+    }
+
+    /// Whether the file gives each of the first `meters` meters a key for the account at this instance of /0.
+    pub(in crate::scenario) fn secured_at(&self, meters: u32, instance: u16) -> bool {
+        let key = Path::resource(0, instance, 5);
+        let has = |number: u32| self.row(number).iter().any(|entry| entry.path == key);
+        self.template.iter().any(|pattern| pattern.path() == key) || (0..meters).all(has)
+    }
+
+    /// Whether the file sets this resource of any meter.
+    fn names_resource(&self, path: Path) -> bool {
+        self.template.iter().any(|pattern| pattern.path() == path)
+            || self.entries.iter().any(|entry| entry.path == path)
     }
 
     /// Of the first `meters` meters, how many have an account with a Security Mode other than NoSec (3).

@@ -109,12 +109,32 @@ impl Cell<'_> {
             let uri: Result<ServerUri, _> = value.as_str().unwrap_or_default().parse();
             uri.map_err(|error| self.mistake(error.to_string()))?;
         }
+        if let Some(problem) = impossible(path, &value) {
+            return Err(self.mistake(problem));
+        }
         Ok(Entry::new(path, value))
     }
 
     fn name(&self) -> Result<EndpointTemplate, Mistake> {
         let text = self.text().ok_or_else(|| self.mistake("must be a string"))?;
         text.parse().map_err(|error| self.mistake(format!("{error}")))
+    }
+}
+
+/// What no engine can do: Security Modes, and cipher suites (/0/x/16, by their IANA numbers).
+fn impossible(path: Path, value: &Value) -> Option<&'static str> {
+    // AES-128-CCM-8 with pre-shared keys; AES-GCM and ChaCha20 with certificates, and those of 1.3.
+    const SUITES: [u64; 7] = [0xc0a8, 0xc02b, 0xc02c, 0xcca9, 0x1301, 0x1302, 0x1303];
+    match (path.ids(), value) {
+        ([0, _, 2], Value::Integer(1)) => Some("is for raw public keys, which the engines do not have"),
+        ([0, _, 2], Value::Integer(4)) => {
+            Some("is for certificates enrolled for by EST, which is not supported")
+        }
+        ([0, _, 16, ..], Value::Unsigned(suite)) if !SUITES.contains(suite) => Some(
+            "is a cipher suite the engines do not have: they know 49320 for pre-shared keys, 49195, 49196 and 52393 \
+             for certificates, and 4865 to 4867 of version 1.3",
+        ),
+        _ => None,
     }
 }
 

@@ -3,12 +3,14 @@
 //! Whole numbers are `i64` and lists are of strings here, as TOML has them, so that a value out of its
 //! range is told its range by `resolve` and not the name of a machine type.
 
+mod security;
 mod servers;
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Percent, Rate, Span};
 
+pub(super) use security::{RawBad, RawSecurity};
 pub(super) use servers::{
     RawAccount, RawBootstrapServer, RawCampaign, RawEmbedded, RawEmsServer, RawInitiative, RawManners,
     RawPlan, RawServers, RawService, Resources,
@@ -29,6 +31,7 @@ pub(super) struct Raw {
     pub arrivals: RawArrivals,
     pub run: RawRun,
     pub servers: RawServers,
+    pub security: RawSecurity,
     pub coap: RawCoap,
     pub retry: RawRetry,
     pub local: RawLocal,

@@ -10,6 +10,7 @@ mod firmware;
 mod fleet;
 mod report;
 mod run;
+mod security;
 mod servers;
 mod service;
 mod values;
@@ -25,6 +26,7 @@ pub(super) use bootstrap::{FORMATS, MODES};
 pub(super) use bootstrap_server::{LEVELS, step_name};
 pub(super) use ems_server::{DELIVERIES, action_name, question_name};
 pub(super) use report::{CONFIRM, SEND_FORMATS};
+pub(super) use security::VERSIONS;
 
 pub(super) fn resolve(raw: &Raw, file: &str, cores: u32) -> Result<Scenario, Fault> {
     let allow_remote = raw.allow_remote.unwrap_or(false);
@@ -36,6 +38,7 @@ pub(super) fn resolve(raw: &Raw, file: &str, cores: u32) -> Result<Scenario, Fau
     let coap = run::coap(&raw.coap)?;
     let run = run::run(&raw.run, &fleet, &coap, cores)?;
     let servers = servers::servers(&raw.servers, allow_remote, &fleet, &bootstrap, run.shards)?;
+    let security = security::security(&raw.security, &fleet, &bootstrap, &servers)?;
     let retry = run::retry(&raw.retry)?;
     let local = run::local(&raw.local, &servers, fleet.meters)?;
     let stem = Path::new(file).file_stem().map_or(file.into(), |stem| stem.to_string_lossy());
@@ -51,6 +54,7 @@ pub(super) fn resolve(raw: &Raw, file: &str, cores: u32) -> Result<Scenario, Fau
         arrivals,
         run,
         servers,
+        security,
         coap,
         retry,
         local,

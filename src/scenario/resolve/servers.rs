@@ -1,12 +1,12 @@
 //! `[servers]`: what the meters talk to.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use crate::protocol::lwm2m::{Host, ServerUri};
+use crate::protocol::lwm2m::{Host, Scheme, ServerUri};
 
 use super::super::error::Fault;
 use super::super::raw::{RawEmbedded, RawServers};
-use super::super::resolved::{Account, Bootstrap, Embedded, Fleet, Mode, ServerChoice, Servers};
+use super::super::resolved::{Account, Bootstrap, Embedded, Fleet, ListenAt, Mode, ServerChoice, Servers};
 use super::accounts::accounts;
 use super::bootstrap_server::bootstrap_server;
 use super::ems_server::ems_server;
@@ -69,6 +69,19 @@ pub(super) fn short_server_id(table: &str, value: Option<i64>, default: i64) -> 
     whole(&format!("{table}.short_server_id"), value, default, 1..=65_534).map(|id| id as u16)
 }
 
+/// An address, or a URI with one; a URI without a port has that of its scheme.
+fn listen_at(text: &str) -> Option<ListenAt> {
+    let Some((scheme, place)) = text.split_once("://") else {
+        return Some(ListenAt { scheme: Scheme::Coap, address: text.parse().ok()? });
+    };
+    let scheme = Scheme::ALL.into_iter().find(|known| known.name() == scheme)?;
+    let alone = || {
+        let ip: IpAddr = place.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
+        Some(SocketAddr::new(ip, scheme.default_port()))
+    };
+    Some(ListenAt { scheme, address: place.parse().ok().or_else(alone)? })
+}
+
 fn embedded(
     raw: &RawEmbedded,
     short_server_id: u16,
@@ -80,34 +93,38 @@ fn embedded(
     let listen = |name: &str, text: &Option<String>| {
         let key = format!("servers.embedded.{name}");
         let text = text.as_deref().unwrap_or("127.0.0.1:0");
-        let address: SocketAddr = text.parse().map_err(|_| {
-            let problem = "must be an address and a port, such as \"127.0.0.1:5683\" or \"[::1]:5683\"";
+        let at = listen_at(text).ok_or_else(|| {
+            let problem = "must be an address and a port, such as \"127.0.0.1:5683\" or \"[::1]:5683\", or behind \
+                           a scheme, such as \"coaps://127.0.0.1:5684\"";
             Fault::new(&key, quoted(text), problem, "port 0 takes a free one")
         })?;
-        if !address.ip().to_canonical().is_loopback() && !allow_remote {
+        if !at.address.ip().to_canonical().is_loopback() && !allow_remote {
             return Err(Fault::new(&key, quoted(text), "would listen to other machines", ALLOW));
         }
-        Ok(address)
+        Ok(at)
     };
     let bootstrap_listen = listen("bootstrap_listen", &raw.bootstrap_listen)?;
     let ems_listen = listen("ems_listen", &raw.ems_listen)?;
     let key = "servers.embedded.ems_listen";
+    let (bootstrap, ems) = (bootstrap_listen.address, ems_listen.address);
     let several = accounts.iter().filter(|account| account.server.is_embedded()).count();
-    if ems_listen.ip().is_unspecified() && several > 0 {
+    if ems.ip().is_unspecified() && several > 0 {
         let problem = "does not tell meters where to register";
         let hint = "give servers.ems the URI to hand out, or listen on a definite address";
         return Err(Fault::new(key, quoted(ems_listen), problem, hint));
     }
     // The first EMS listens there, each further one at the next port.
-    let last = usize::from(ems_listen.port()) + several.saturating_sub(1);
-    if ems_listen.port() != 0 && last > usize::from(u16::MAX) {
+    let last = usize::from(ems.port()) + several.saturating_sub(1);
+    if ems.port() != 0 && last > usize::from(u16::MAX) {
         let problem = "leaves no ports for the other embedded EMSs, which take the next ones";
         return Err(Fault::new(key, quoted(ems_listen), problem, "choose a lower port"));
     }
-    let taken = usize::from(ems_listen.port())..=last;
-    if ems_listen.ip() == bootstrap_listen.ip()
-        && bootstrap_listen.port() != 0
-        && taken.contains(&usize::from(bootstrap_listen.port()))
+    let taken = usize::from(ems.port())..=last;
+    // UDP and TCP have ports of their own.
+    if ems_listen.scheme.is_stream() == bootstrap_listen.scheme.is_stream()
+        && ems.ip() == bootstrap.ip()
+        && bootstrap.port() != 0
+        && taken.contains(&usize::from(bootstrap.port()))
     {
         let problem = "is where the Bootstrap-Server listens already";
         return Err(Fault::new(key, quoted(ems_listen), problem, "choose another port"));

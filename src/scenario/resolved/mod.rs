@@ -2,6 +2,7 @@
 
 mod bootstrap;
 mod firmware;
+mod security;
 mod servers;
 
 use std::net::{IpAddr, SocketAddr};
@@ -14,7 +15,7 @@ use crate::fleet::plan::{Addressing, Plan, PlanConfig};
 use crate::meter::{ObjectSet, device_objects};
 use crate::protocol::client::{RegistrationPolicy, ReportPolicy};
 use crate::protocol::coap;
-use crate::protocol::lwm2m::{Host, ServerUri, Version};
+use crate::protocol::lwm2m::{Host, Scheme, ServerUri, Version};
 
 use crate::protocol::server::PackAnswer;
 
@@ -22,6 +23,7 @@ use super::fitted::Fitted;
 
 pub use bootstrap::{Bootstrap, CardTerms, Mode};
 pub use firmware::Firmware;
+pub use security::{Bad, ListenAt, Security, Source};
 pub use servers::{
     Account, BootstrapServer, BootstrapTerms, Embedded, EmsCampaign, EmsServer, Manners, PlanFor,
     ServerChoice, Servers, Service,
@@ -52,6 +54,8 @@ pub struct Scenario {
     pub run: Run,
     /// What they talk to.
     pub servers: Servers,
+    /// How they and the meters prove who they are.
+    pub security: Security,
     /// How messages are sent, by the meters and by the embedded servers.
     pub coap: Coap,
     /// How failed attempts are repeated.
@@ -220,6 +224,7 @@ impl Scenario {
     /// What the run will do and cost.
     pub fn plan(&self) -> Plan {
         let servers = &self.servers;
+        let (streams, embedded_streams) = self.streams();
         let embedded = usize::from(servers.bootstrap.is_embedded()) + servers.embedded_accounts().count();
         Plan::new(PlanConfig {
             meters: self.fleet.meters,
@@ -232,8 +237,8 @@ impl Scenario {
             addressing: self.addressing(),
             embedded_servers: embedded as u32,
             server_workers: servers.embedded.workers,
-            streams: 0,
-            embedded_streams: 0,
+            streams,
+            embedded_streams,
         })
     }
 
@@ -276,13 +281,12 @@ impl Scenario {
     }
 
     /// How meters tell themselves apart, as far as the configured servers show it. An external
-    /// Bootstrap-Server may send the meters elsewhere, and a host name is taken to be on a real network.
+    /// Bootstrap-Server may send the meters elsewhere, and a host name is taken to be on a real network. Streams
+    /// are a socket each anyway.
     fn addressing(&self) -> Addressing {
-        let Servers { bootstrap, accounts, embedded, .. } = &self.servers;
-        let ems = accounts.iter().map(|account| target(&account.server, embedded.ems_listen));
-        let own = std::iter::once(target(bootstrap, embedded.bootstrap_listen));
-        let own = own.filter(|_| *bootstrap != ServerChoice::Nobody);
-        let targets: Vec<Option<IpAddr>> = own.chain(ems).collect();
+        let servers = self.spoken_to().filter(|(_, _, scheme)| !scheme.is_stream());
+        let targets: Vec<Option<IpAddr>> =
+            servers.map(|(server, at, _)| target(server, at.address)).collect();
         let on_loopback = |target: &Option<IpAddr>| target.is_some_and(|ip| ip.to_canonical().is_loopback());
         if targets.iter().all(|target| on_loopback(target) && target.is_some_and(|ip| ip.is_ipv4())) {
             Addressing::SharedLoopback
@@ -294,6 +298,20 @@ impl Scenario {
                 ports: self.local.ports.count(),
             }
         }
+    }
+
+    /// The servers that meters speak to, where each listens if it is embedded, and over what.
+    pub(super) fn spoken_to(&self) -> impl Iterator<Item = (&ServerChoice, ListenAt, Scheme)> {
+        let Servers { bootstrap, accounts, embedded, .. } = &self.servers;
+        let ems = accounts.iter().map(|account| (&account.server, embedded.ems_listen));
+        let all = std::iter::once((bootstrap, embedded.bootstrap_listen)).chain(ems);
+        all.filter_map(|(server, at)| Some((server, at, server.scheme(at)?)))
+    }
+
+    /// Servers that each meter has a stream to, and how many of them are embedded.
+    fn streams(&self) -> (u32, u32) {
+        let streams = self.spoken_to().filter(|(_, _, scheme)| scheme.is_stream());
+        streams.fold((0, 0), |(all, own), (server, ..)| (all + 1, own + u32::from(server.is_embedded())))
     }
 }
 

@@ -1,15 +1,15 @@
 //! `[servers]` with every value in place.
 
-use std::net::SocketAddr;
-
 use crate::base::{Percent, Span};
 use crate::protocol::coap::{Code, ContentFormat};
-use crate::protocol::lwm2m::{Entry, ServerUri, Value, Version};
+use crate::protocol::lwm2m::{Entry, Scheme, ServerUri, Value, Version};
 use crate::protocol::server::{
     self, Campaign, EndpointPattern, Initiative, Interview, Pace, PackAnswer, Patience, Plan, Step,
     WriteLevel,
 };
 use crate::scenario::resolve::FORMATS;
+
+use super::ListenAt;
 
 /// `[servers]`: what the meters talk to.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,16 +67,25 @@ impl ServerChoice {
             ServerChoice::External(uri) => Some(uri),
         }
     }
+
+    /// Over what it is spoken to, if there is one; an embedded one listens `at`.
+    pub fn scheme(&self, at: ListenAt) -> Option<Scheme> {
+        match self {
+            ServerChoice::Embedded => Some(at.scheme),
+            ServerChoice::External(uri) => Some(uri.scheme),
+            ServerChoice::Nobody => None,
+        }
+    }
 }
 
 /// `[servers.embedded]`: the servers the program starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Embedded {
     /// Where the Bootstrap-Server listens; port 0 means a free one. Loopback unless `allow_remote`.
-    pub bootstrap_listen: SocketAddr,
+    pub bootstrap_listen: ListenAt,
     /// Where the first EMS listens, further ones at the next ports; port 0 means a free one for each.
     /// Loopback unless `allow_remote`, and a definite address unless no account is at an embedded EMS.
-    pub ems_listen: SocketAddr,
+    pub ems_listen: ListenAt,
     /// The short server id (/0/x/10, /1/x/0) of the first account that says nothing else, 1 to 65,534;
     /// further ones count up from it.
     pub short_server_id: u16,

@@ -1,5 +1,6 @@
 //! A resolved scenario as TOML: the file kept with the results, which replays the run.
 
+mod security;
 mod servers;
 
 use crate::base::Span;
@@ -34,6 +35,7 @@ fn raw(scenario: &Scenario) -> Raw {
         arrivals,
         run,
         servers,
+        security,
         coap,
         retry,
         local,
@@ -62,6 +64,7 @@ fn raw(scenario: &Scenario) -> Raw {
             shards: Some(run.shards.into()),
         },
         servers: servers::raw(servers),
+        security: security::raw(security),
         coap: RawCoap {
             ack_timeout: Some(coap.ack_timeout),
             ack_random_factor: Some(coap.ack_random_factor),
@@ -109,6 +112,7 @@ fn raw_fleet(fleet: &Fleet) -> RawFleet {
         update_with_objects,
         keep_registration_over_reboot,
         deregister_timeout,
+        ..
     } = &fleet.registration;
     let refusal = refusal.map(|refusal| match refusal {
         Refusal::Try => "try",

@@ -273,6 +273,7 @@ impl Chaos {
             server_initiated: rng.chance(0.3),
         };
         config.registration = RegistrationPolicy {
+            send_endpoint: true,
             behaviour,
             update: pick(rng, &[None, Some(UpdateTiming::Half), Some(UpdateTiming::LifetimeLess10)]),
             refusal: None,

@@ -17,6 +17,7 @@ mod oma;
 mod onboarding;
 mod player;
 mod registration;
+mod secure;
 mod telling;
 mod ways;
 

@@ -56,7 +56,7 @@ impl StreamConfig {
 
 /// A socket that listens and that no thread serves yet; it can be moved to one. Peers may connect already.
 #[derive(Debug)]
-pub struct StreamBinding(ServerStreams);
+pub struct StreamBinding(Box<ServerStreams>);
 
 impl StreamBinding {
     /// Listens at `address`; port 0 is a free port of the kernel's choice. The unspecified address listens on
@@ -72,16 +72,8 @@ impl StreamBinding {
         let waker = Waker::new().map_err(|error| cannot_open(address, 0, error))?;
         let spare = spare_of(&listener);
         let peers = FxHashMap::default();
-        Ok(StreamBinding(ServerStreams {
-            listener,
-            local,
-            config,
-            waker,
-            table,
-            peers,
-            spare,
-            resting: None,
-        }))
+        let streams = ServerStreams { listener, local, config, waker, table, peers, spare, resting: None };
+        Ok(StreamBinding(Box::new(streams)))
     }
 
     /// From now on others that ask for `reuse_port` may share the port; see [`ServerBinding::share_port`].
@@ -121,7 +113,7 @@ impl StreamBinding {
 
     /// The streams, on the thread that is to serve them.
     pub fn serve(self) -> ServerStreams {
-        self.0
+        *self.0
     }
 }
 
@@ -232,12 +224,15 @@ impl ServerStreams {
                     changes += self.let_in(fd, each);
                 }
                 Err(Errno::AGAIN) => break,
-                Err(Errno::MFILE | Errno::NFILE) => {
-                    if !self.turn_away() {
+                // The kernel looks for a descriptor before it looks whether anybody waits.
+                Err(Errno::MFILE | Errno::NFILE) => match self.turn_away() {
+                    Ok(()) => {}
+                    Err(Errno::AGAIN) => break,
+                    Err(_) => {
                         self.rest()?;
                         break;
                     }
-                }
+                },
                 Err(Errno::NOBUFS | Errno::NOMEM) => {
                     self.rest()?;
                     break;
@@ -308,17 +303,20 @@ impl ServerStreams {
         local.map_or(bound, |local| local.ip())
     }
 
-    /// Without a descriptor left, lets a peer know at once; whether that could be done.
-    fn turn_away(&mut self) -> bool {
-        if self.spare.take().is_none() {
+    /// Without a descriptor left, lets a peer know at once: it is accepted with the spare one, and closed.
+    fn turn_away(&mut self) -> Result<(), Errno> {
+        let spared = self.spare.take();
+        if spared.is_none() {
             self.spare = spare_of(&self.listener);
-            return self.spare.is_some();
+            return if self.spare.is_some() { Ok(()) } else { Err(Errno::MFILE) };
         }
-        let turned_away = accept(&self.listener);
-        self.table.counters.turned_away += u64::from(turned_away.is_ok());
-        let again = turned_away.is_ok() || turned_away.is_err_and(|error| error == Errno::AGAIN);
+        drop(spared);
+        // Whom it was lies closed before the spare is taken back.
+        let turned_away = accept(&self.listener).map(drop);
         self.spare = spare_of(&self.listener);
-        again
+        self.table.counters.attempted += u64::from(turned_away.is_ok());
+        self.table.counters.turned_away += u64::from(turned_away.is_ok());
+        turned_away
     }
 
     /// Leaves those that wait where they are for a while: they would be news again at once.

@@ -195,20 +195,12 @@ impl ServerSocket {
 
     /// Waits for a datagram, for the kernel to take again what it did not take before, for the waker, or
     /// for `timeout`, whichever comes first; forever if none is given. Whether the waker was used since
-    /// the last time.
+    /// the last time. [`wait_any`] does the same for several that one thread serves.
     ///
     /// # Errors
     /// None that a valid socket can have.
     pub fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
         wait_any(&[self], timeout)
-    }
-
-    /// The same for several that one thread serves: whichever has news first.
-    ///
-    /// # Errors
-    /// None that valid sockets can have.
-    pub fn wait_any<A: Awaited + ?Sized>(of: &[&A], timeout: Option<Duration>) -> io::Result<bool> {
-        wait_any(of, timeout)
     }
 
     /// Wakes this socket's thread from another.

@@ -439,6 +439,7 @@ fn descriptors_needed_are_known_before_a_run() {
     let (v4, v6) = (address("127.0.0.1:5683"), address("[::1]:5683"));
     assert_eq!(config.required_descriptors(&[v4, v4], 0, 1_000_000), 2);
     assert_eq!(config.required_descriptors(&[v6], 0, 1000), 1002);
+    assert_eq!(config.required_descriptors(&[v4], 2, 1000), 2 + 2000 + 2, "a descriptor for each stream");
     assert_eq!(config.required_descriptors(&[v4, v6], 0, 1000), 1004);
     let remote = address("192.0.2.1:5683");
     assert_eq!(config.required_descriptors(&[remote], 0, 1000), 1002);

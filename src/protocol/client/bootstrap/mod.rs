@@ -27,6 +27,7 @@ mod pack;
 mod policy;
 mod sequence;
 mod session;
+mod way;
 
 pub use card::{Card, CardError, decode_card, encode_card};
 pub use policy::{BootstrapPolicy, NoFinish};
@@ -42,22 +43,39 @@ use super::event::{Event, Failure, Fate, Link, Operation, Output, RequestKind, S
 use super::manage::Kept;
 use super::register::{BootstrapRetry, ended, max_age};
 use crate::base::Instant;
-use crate::protocol::coap::{self, Code, Exchange, Message};
-use crate::protocol::lwm2m::Version;
+use crate::protocol::coap::{self, Code, Message};
+use crate::protocol::lwm2m::{Scheme, Version};
+
+/// How long a device stays away after a bootstrap that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stay {
+    /// As it does after any.
+    Usual,
+    /// For as long as the Bootstrap-Server told it to.
+    Told(Duration),
+    /// As long as it ever does: what either end proves itself by will not do, and a device that is given new
+    /// credentials at the other end must not have given up for ever.
+    Longest,
+}
 
 /// How a device goes through a bootstrap.
 impl Client {
     pub(super) fn connect_bootstrap(&mut self, now: Instant) {
-        let Some(uri) = self.bootstrap_uri() else {
-            self.tell(Event::Failed(Failure::ServerUri));
-            return self.fall_back(Failure::ServerUri, None, now);
-        };
-        self.begin_session(now);
-        self.out.push_back(Output::Open { link: Link::Bootstrap, uri, security: None });
+        let way = account::bootstrap_server(&self.tree).ok_or(Failure::ServerUri);
+        match way.and_then(|instance| account::way(&self.tree, instance)) {
+            Ok((uri, security)) => {
+                self.begin_session(uri.scheme, now);
+                self.open_bootstrap(uri, security);
+            }
+            Err(failure) => {
+                self.tell(Event::Failed(failure));
+                self.fall_back(failure, Stay::Usual, now);
+            }
+        }
     }
 
-    fn begin_session(&mut self, now: Instant) {
-        let exchange = Exchange::new(self.config.transmission.clone(), self.child_rng());
+    fn begin_session(&mut self, scheme: Scheme, now: Instant) {
+        let exchange = self.new_exchange(scheme);
         self.farewell = None;
         self.wake = None;
         self.bootstrap = Some(Box::new(Session::new(exchange, self.tree.clone(), now)));
@@ -67,9 +85,8 @@ impl Client {
     /// The way to the Bootstrap-Server is open.
     pub(super) fn bootstrap_opened(&mut self, now: Instant) {
         // One that was opened to listen, or opened again, leads to no request.
-        if self.bootstrap.as_ref().is_none_or(|session| session.begun()) {
-            return;
-        }
+        let Some(session) = self.bootstrap.as_mut().filter(|session| !session.begun()) else { return };
+        session.exchange.connected(now);
         match self.config.bootstrap.pack && self.config.version == Version::V1_2 {
             true => self.request_pack(now),
             false => self.request_bootstrap(now),
@@ -106,8 +123,8 @@ impl Client {
             return self.request_bootstrap(now);
         }
         let honoured = answer.code() == Code::SERVICE_UNAVAILABLE && self.config.registration.honour_max_age;
-        let told = honoured.then(|| max_age(answer));
-        self.bootstrap_ended(Failure::Refused(RequestKind::BootstrapRequest, answer.code()), told, now);
+        let stay = if honoured { Stay::Told(max_age(answer)) } else { Stay::Usual };
+        self.bootstrap_ended(Failure::Refused(RequestKind::BootstrapRequest, answer.code()), stay, now);
     }
 
     pub(super) fn bootstrap_command(&mut self, received: coap::Received, now: Instant) {
@@ -141,6 +158,11 @@ impl Client {
             // The server worked through its commands although its own answer never arrived.
             self.tell(Event::Request { kind, fate: Fate::Abandoned });
         }
+        // What is sent on a connection arrives, or the connection breaks: nobody asks again for the answer.
+        let stream = self.bootstrap_way.is_some_and(Scheme::is_stream);
+        if stream {
+            session.exchange.release(Duration::ZERO);
+        }
         let mut last = None;
         while let Some(output) = session.exchange.poll_output() {
             match output {
@@ -153,14 +175,28 @@ impl Client {
                 coap::Output::Event(_) => {}
             }
         }
-        self.farewell = last.map(|answer| {
-            let until = now + self.config.transmission.exchange_lifetime();
-            Box::new(Farewell { answer: answer.into(), until })
-        });
+        if !stream {
+            let until = now + self.farewell_time();
+            self.farewell = last.map(|answer| Box::new(Farewell { answer: answer.into(), until }));
+        }
+        // After a Pack there is nothing to be repeated either.
+        if self.farewell.is_none() {
+            self.hang_up_bootstrap();
+        }
         self.purge = account::bootstrap_account_timeout(&self.tree).map(|timeout| now + timeout);
         self.tell(Event::Completed { stage: Stage::Bootstrap, since: self.bootstrap_due });
         self.end_registrations();
         self.connect_servers(now);
+    }
+
+    /// How long the answer to Finish is kept for a Bootstrap-Server that did not get it. A session takes more room
+    /// than a whole meter, so it is held for the first repetition of Finish alone.
+    fn farewell_time(&self) -> Duration {
+        let transmission = &self.config.transmission;
+        match self.bootstrap_way {
+            Some(_) => transmission.ack_timeout.mul_f64(transmission.ack_random_factor * 2.0),
+            None => transmission.exchange_lifetime(),
+        }
     }
 
     /// The device's own request will not be answered.
@@ -190,20 +226,29 @@ impl Client {
     /// Ends the session as if it had not been begun (LwM2M Core §6.1.5): whatever was half written is
     /// taken back. False if there was none.
     pub(super) fn break_off_session(&mut self) -> bool {
-        let Some(session) = self.bootstrap.take() else { return false };
+        let Some(mut session) = self.bootstrap.take() else { return false };
         if let Some(kind) = session.request {
             self.tell(Event::Request { kind, fate: Fate::Abandoned });
         }
+        if self.bootstrap_way.is_some_and(Scheme::is_stream) && session.begun() {
+            session.exchange.release(Duration::ZERO);
+            while let Some(output) = session.exchange.poll_output() {
+                if let coap::Output::Send(bytes) = output {
+                    self.out.push_back(Output::Send { link: Link::Bootstrap, bytes });
+                }
+            }
+        }
         self.tree = session.saved;
+        self.hang_up_bootstrap();
         true
     }
 
     pub(super) fn bootstrap_failed(&mut self, failure: Failure, now: Instant) {
-        self.bootstrap_ended(failure, None, now);
+        self.bootstrap_ended(failure, Stay::Usual, now);
     }
 
-    /// The session has failed; the server may have `told` how long to stay away.
-    fn bootstrap_ended(&mut self, failure: Failure, told: Option<Duration>, now: Instant) {
+    /// The session has failed.
+    fn bootstrap_ended(&mut self, failure: Failure, stay: Stay, now: Instant) {
         if !self.break_off_session() {
             return;
         }
@@ -211,12 +256,12 @@ impl Client {
         if self.leaving {
             return self.stop();
         }
-        self.fall_back(failure, told, now);
+        self.fall_back(failure, stay, now);
     }
 
     /// No bootstrap now: the device goes on with the registrations it has, begins those it has accounts for,
     /// or waits for the next bootstrap.
-    fn fall_back(&mut self, failure: Failure, told: Option<Duration>, now: Instant) {
+    fn fall_back(&mut self, failure: Failure, stay: Stay, now: Instant) {
         if self.registrations.iter().any(|registration| registration.is_alive()) {
             self.show_registrations();
         } else if account::any_server(&self.tree) {
@@ -224,25 +269,26 @@ impl Client {
             self.end_registrations();
             self.connect_servers(now);
         } else {
-            self.retry_bootstrap(failure, told, now);
+            self.retry_bootstrap(failure, stay, now);
         }
     }
 
-    /// There is nothing but the Bootstrap-Server to turn to: again when it `told` to, or by behaviour later or
+    /// There is nothing but the Bootstrap-Server to turn to: again when it told to, or by behaviour later or
     /// never.
-    fn retry_bootstrap(&mut self, failure: Failure, told: Option<Duration>, now: Instant) {
+    fn retry_bootstrap(&mut self, failure: Failure, stay: Stay, now: Instant) {
         let row = self.config.registration.behaviour.row();
         let retry = match failure {
             // No waiting makes it one.
-            Failure::ServerUri => BootstrapRetry::Abort,
+            Failure::ServerUri | Failure::SecurityMode => BootstrapRetry::Abort,
             Failure::Refused(..) => row.bootstrap_refused,
             _ => row.bootstrap_timeout,
         };
-        if let Some(wait) = told {
+        if let Stay::Told(wait) = stay {
             self.wake = Some(now + wait);
             return self.enter(State::BootstrapBackoff);
         }
         let wait = match retry {
+            BootstrapRetry::Policy if stay == Stay::Longest => return self.back_off_for(u32::MAX, now),
             BootstrapRetry::Policy => return self.back_off(now),
             BootstrapRetry::Fixed(wait) => Some(wait),
             BootstrapRetry::Waits(waits) => waits.get(usize::from(self.bootstrap_failures)).copied(),
@@ -258,10 +304,15 @@ impl Client {
     /// registration succeeds, so that a server that hands out what leads nowhere is not asked for it all
     /// the time.
     pub(super) fn back_off(&mut self, now: Instant) {
+        self.back_off_for(u32::from(self.bootstrap_failures) + 1, now);
+    }
+
+    /// Waits as after so many failures in a row.
+    fn back_off_for(&mut self, failures: u32, now: Instant) {
         self.bootstrap_failures = self.bootstrap_failures.saturating_add(1);
         self.purge = None;
         let unit = self.rng.unit();
-        let wait = self.config.bootstrap.backoff.wait(self.bootstrap_failures.into(), unit);
+        let wait = self.config.bootstrap.backoff.wait(failures, unit);
         self.wake = Some(now + wait);
         self.enter(State::BootstrapBackoff);
     }
@@ -296,7 +347,7 @@ impl Client {
 
     pub(super) fn begin_unasked(&mut self, now: Instant) {
         self.bootstrap_due = now;
-        self.begin_session(now);
+        self.begin_session(Scheme::Coap, now);
         if let Some(session) = &mut self.bootstrap {
             session.heard(&self.config, now);
             session.commanded = true;
@@ -318,23 +369,10 @@ impl Client {
         self.close_bootstrap();
     }
 
-    /// Nobody will repeat the last Finish any more.
-    pub(super) fn end_farewell(&mut self) {
-        if self.farewell.take().is_some() {
-            self.close_bootstrap();
-        }
-    }
-
-    /// Gives up the way to the Bootstrap-Server if nothing leads back to it, and it cannot miss an answer.
-    fn close_bootstrap(&mut self) {
-        if self.farewell.is_none() && !self.uses(Link::Bootstrap) {
-            self.out.push_back(Output::Close { link: Link::Bootstrap });
-        }
-    }
-
     /// /3/0/5 was executed, and answered: the device is as it left the factory, and starts anew. What it is
-    /// to keep are certificates; without any, all of them are kept.
-    pub(super) fn factory_reset(&mut self, _kept: Kept, now: Instant) {
+    /// to keep are certificates (GEISA ADM): the one of the manufacturer, which is what the Bootstrap-Server Account
+    /// left the factory with, or the one it was enrolled for since, which is what that account has now.
+    pub(super) fn factory_reset(&mut self, kept: Kept, now: Instant) {
         if self.leaving {
             return;
         }
@@ -345,7 +383,12 @@ impl Client {
         self.farewell = None;
         self.card = Fingerprint::default();
         self.bootstrap_failures = 0;
-        self.tree = self.factory_store();
+        let factory = self.factory_store();
+        let before = std::mem::replace(&mut self.tree, factory);
+        if kept == Kept::Enrolled {
+            account::keep_bootstrap_credentials(&before, &mut self.tree);
+        }
+        self.hang_up_bootstrap();
         self.end_registrations();
         self.decide(now, now);
     }

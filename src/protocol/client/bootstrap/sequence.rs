@@ -16,8 +16,8 @@ use super::{commands, pack};
 use crate::base::Instant;
 use crate::protocol::client::account;
 use crate::protocol::client::client::Client;
-use crate::protocol::client::event::{Event, Failure, Link, Output, State};
-use crate::protocol::lwm2m::{Entry, ServerUri};
+use crate::protocol::client::event::{Event, Failure, State};
+use crate::protocol::lwm2m::Entry;
 
 impl Client {
     /// Goes through the sequence from its start.
@@ -115,15 +115,13 @@ impl Client {
         if !self.config.bootstrap.server_initiated {
             return;
         }
-        if let Some(uri) = self.bootstrap_uri() {
-            self.out.push_back(Output::Open { link: Link::Bootstrap, uri, security: None });
+        let way = account::bootstrap_server(&self.tree).map(|instance| account::way(&self.tree, instance));
+        // 1.0 knows no connections.
+        if let Some(Ok((uri, security))) = way
+            && !uri.scheme.is_stream()
+        {
+            self.open_bootstrap(uri, security);
         }
-    }
-
-    /// Where the Bootstrap-Server is, by the device's account of it.
-    pub(super) fn bootstrap_uri(&self) -> Option<ServerUri> {
-        let instance = account::bootstrap_server(&self.tree)?;
-        account::uri(&self.tree, instance)?.parse().ok()
     }
 }
 

@@ -8,7 +8,9 @@ use super::policy::{FirmwarePolicy, PackageFailure};
 use super::target::Target;
 use super::uri::PackageUri;
 use crate::base::{Instant, Rng};
+use crate::protocol::client::client::transport;
 use crate::protocol::coap::{Block, Code, Exchange, Message, Params};
+use crate::protocol::lwm2m::ServerUri;
 use crate::protocol::lwm2m::package::PackageCheck;
 
 /// One download.
@@ -21,6 +23,8 @@ pub(super) struct Download {
     pub total: Option<u64>,
     /// The GET of a block is on its way, or just answered: from the first of an attempt to its end.
     pub asking: bool,
+    /// Whether the way to the package stands.
+    pub open: bool,
     /// It is taken up again at this instant.
     pub resume: Option<Instant>,
     uri: PackageUri,
@@ -56,7 +60,8 @@ impl Download {
         let size = params.block_size.clamp(16, 1024);
         Download {
             target,
-            exchange: Exchange::new(params.clone(), rng),
+            exchange: Exchange::over(transport(uri.server.scheme), params.clone(), rng),
+            open: false,
             check: PackageCheck::default(),
             total: None,
             asking: false,
@@ -67,6 +72,11 @@ impl Download {
             szx: (size.ilog2() - 4) as u8,
             resumes: policy.resumes,
         }
+    }
+
+    /// Where the package is.
+    pub(super) fn server(&self) -> &ServerUri {
+        &self.uri.server
     }
 
     /// Asks for the block that comes next.

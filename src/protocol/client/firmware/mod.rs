@@ -137,6 +137,11 @@ impl Packages {
         self.download.is_some()
     }
 
+    /// Whether the way to the package that is being downloaded stands.
+    pub(super) fn is_open(&self) -> bool {
+        self.download.as_ref().is_some_and(|download| download.open)
+    }
+
     /// The exchange layer of the download.
     pub(super) fn exchange(&mut self) -> Option<&mut coap::Exchange> {
         self.download.as_mut().map(|download| &mut download.exchange)
@@ -236,7 +241,7 @@ impl Client {
                 self.packages.get_or_insert_default().installations.push(installation);
                 let shown = Shown { status: Status::Downloading, report: Report::Downloading };
                 self.show_package(target, shown, now);
-                self.next_download();
+                self.next_download(now);
             }
         }
     }
@@ -315,7 +320,7 @@ impl Client {
             }
         }
         self.show_package(target, shown, now);
-        self.next_download();
+        self.next_download(now);
         self.forget_packages();
     }
 

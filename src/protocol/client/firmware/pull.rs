@@ -9,14 +9,14 @@ use super::target::Target;
 use super::{Client, Packages};
 use crate::base::Instant;
 use crate::protocol::client::account;
-use crate::protocol::client::event::{Event, Failure, Fate, Link, Output, RequestKind};
+use crate::protocol::client::event::{Event, Failure, Fate, Link, OpenFailed, Output, RequestKind, Security};
 use crate::protocol::client::register::ended;
 use crate::protocol::coap::{self, Message};
 use crate::protocol::lwm2m::ServerUri;
 
 impl Client {
     /// Begins the download that waits the longest, unless another is under way.
-    pub(super) fn next_download(&mut self) {
+    pub(super) fn next_download(&mut self, now: Instant) {
         let waits = |packages: &Packages| {
             packages.download.is_none()
                 && packages.installations.iter().any(|one| matches!(one.step, Step::Waiting(_)))
@@ -33,9 +33,12 @@ impl Client {
         let Some((uri, installation)) = waiting else { return };
         installation.step = Step::Downloading;
         let server = uri.server.clone();
+        let target = installation.target;
+        let Ok(security) = self.package_security(&server) else {
+            return self.package_arrived(target, Shown::failed(PackageFailure::UnsupportedProtocol), now);
+        };
         let config = &self.config;
-        let mut download =
-            Download::new(installation.target, uri, &config.transmission, &config.firmware, rng);
+        let mut download = Download::new(target, uri, &config.transmission, &config.firmware, rng);
         // To a server that the device is registered with as well, the message ids of both are of one space.
         let neighbour = self.registrations.iter().find(|registration| {
             let uri = account::uri(&self.tree, registration.account.security);
@@ -44,25 +47,57 @@ impl Client {
         if let Some(registration) = neighbour {
             download.exchange.keep_apart(&registration.exchange);
         }
-        packages.download = Some(Box::new(download));
-        self.out.push_back(Output::Open { link: Link::Package, uri: server, security: None });
+        if let Some(packages) = &mut self.packages {
+            packages.download = Some(Box::new(download));
+            self.out.push_back(Output::Open { link: Link::Package, uri: server, security });
+        }
+    }
+
+    /// How the way to a package is secured: as the one to the LwM2M server at the same place.
+    ///
+    /// # Errors
+    /// The scheme wants security, and the device knows nobody there.
+    fn package_security(&self, server: &ServerUri) -> Result<Option<Box<Security>>, ()> {
+        match server.scheme.is_secure() {
+            true => account::security_at(self.store(), server).map(Some).ok_or(()),
+            false => Ok(None),
+        }
     }
 
     /// The way to the package is open.
     pub(in crate::protocol::client) fn package_opened(&mut self, now: Instant) {
-        let idle = |download: &&mut Box<Download>| !download.asking && download.resume.is_none();
-        if let Some(download) = self.download().filter(idle) {
+        let Some(download) = self.download() else { return };
+        if !std::mem::replace(&mut download.open, true) {
+            download.exchange.connected(now);
+        }
+        if !download.asking && download.resume.is_none() {
             download.ask(now);
             self.tell(Event::Request { kind: RequestKind::Download, fate: Fate::Sent });
         }
     }
 
     /// The way to the package cannot be opened, or leads nowhere.
-    pub(in crate::protocol::client) fn package_unreachable(&mut self, now: Instant) {
+    pub(in crate::protocol::client) fn package_open_failed(&mut self, why: OpenFailed, now: Instant) {
         if self.download().is_some() {
-            self.tell(Event::Failed(Failure::Unreachable));
+            self.tell(Event::Failed(match why {
+                OpenFailed::Unreachable => Failure::Unreachable,
+                OpenFailed::Handshake { .. } => Failure::Handshake,
+            }));
             self.download_ended(Shown::failed(PackageFailure::ConnectionLost), Fate::Abandoned, now);
         }
+    }
+
+    /// The way to the package was closed by somebody else: the download goes on over another, as after any other
+    /// break.
+    pub(in crate::protocol::client) fn package_closed(&mut self, now: Instant) {
+        let Some(download) = self.download() else { return };
+        let opening = !std::mem::replace(&mut download.open, false) && download.resume.is_none();
+        if opening {
+            return self.package_open_failed(OpenFailed::Unreachable, now);
+        }
+        download.exchange.lost(now);
+        download.exchange.abandon_all();
+        self.drain(Link::Package, now);
     }
 
     /// A block came, or whatever the server has to say instead.
@@ -115,10 +150,21 @@ impl Client {
 
     /// Takes a download up again that broke off, if it is time.
     pub(super) fn resume_download(&mut self, now: Instant) {
-        if let Some(download) = self.download().filter(|one| one.resume.is_some_and(|at| at <= now)) {
+        let due = |one: &&mut Box<Download>| one.resume.is_some_and(|at| at <= now);
+        let Some(download) = self.download().filter(due) else { return };
+        if download.open {
             download.ask(now);
             self.tell(Event::Request { kind: RequestKind::Download, fate: Fate::Sent });
-            self.drain(Link::Package, now);
+            return self.drain(Link::Package, now);
+        }
+        download.resume = None;
+        let uri = download.server().clone();
+        match self.package_security(&uri) {
+            Ok(security) => self.out.push_back(Output::Open { link: Link::Package, uri, security }),
+            Err(()) => {
+                let shown = Shown::failed(PackageFailure::UnsupportedProtocol);
+                self.download_ended(shown, Fate::Abandoned, now);
+            }
         }
     }
 
@@ -126,7 +172,7 @@ impl Client {
     fn download_ended(&mut self, shown: Shown, fate: Fate, now: Instant) {
         if let Some(target) = self.close_download(fate) {
             self.package_arrived(target, shown, now);
-            self.next_download();
+            self.next_download(now);
         }
     }
 

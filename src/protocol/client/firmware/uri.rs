@@ -2,7 +2,7 @@
 
 use super::policy::PackageFailure;
 use crate::protocol::coap::{Code, Message};
-use crate::protocol::lwm2m::ServerUri;
+use crate::protocol::lwm2m::{Scheme, ServerUri};
 
 /// The URI of a package on a CoAP server (RFC 7252 §6.1).
 #[derive(Clone, Debug, PartialEq)]
@@ -19,19 +19,17 @@ impl PackageUri {
     /// Takes a URI apart (RFC 7252 §6.4).
     ///
     /// # Errors
-    /// [`PackageFailure::UnsupportedProtocol`] for any scheme but `coap`, [`PackageFailure::InvalidUri`] for
-    /// what is no URI.
+    /// [`PackageFailure::UnsupportedProtocol`] for a scheme that is none of CoAP's, [`PackageFailure::InvalidUri`]
+    /// for what is no URI.
     pub(super) fn parse(uri: &str) -> Result<Self, PackageFailure> {
-        let (scheme, rest) = uri.split_once("://").ok_or(PackageFailure::InvalidUri)?;
-        if !scheme.eq_ignore_ascii_case("coap") {
-            return Err(PackageFailure::UnsupportedProtocol);
-        }
+        let (_, rest) = uri.split_once("://").ok_or(PackageFailure::InvalidUri)?;
+        let scheme = Scheme::of_uri(uri).ok_or(PackageFailure::UnsupportedProtocol)?;
         if rest.contains('#') {
             return Err(PackageFailure::InvalidUri);
         }
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, local) = rest.split_at(end);
-        let server = format!("coap://{authority}").parse().map_err(|_| PackageFailure::InvalidUri)?;
+        let server = format!("{scheme}://{authority}").parse().map_err(|_| PackageFailure::InvalidUri)?;
         let (path, query) = match local.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (local, None),
@@ -105,6 +103,10 @@ mod tests {
         assert_eq!(PackageUri::parse(uri).unwrap().server.to_string(), "coap://[::1]:5683");
         assert_eq!(asked(uri), (vec!["firmware".into(), "7".into()], vec!["for=meter x".into(), "b".into()]));
         assert_eq!(asked("coap://ems"), (vec![], vec![]));
+        for scheme in Scheme::ALL {
+            let uri = format!("{scheme}://ems:7/f");
+            assert_eq!(PackageUri::parse(&uri).unwrap().server.to_string(), format!("{scheme}://ems:7"));
+        }
         assert_eq!(asked("COAP://ems/"), (vec![], vec![]));
         assert_eq!(asked("coap://ems/a//b%2Fc").0, ["a", "", "b/c"]);
         assert_eq!(asked("coap://ems?x=/").1, ["x=/"]);
@@ -112,7 +114,7 @@ mod tests {
 
     #[test]
     fn what_is_no_uri_and_what_is_no_coap_are_told_apart() {
-        for uri in ["https://ems/f", "coaps://ems/f", "coap+tcp://ems/f", "ftp://ems"] {
+        for uri in ["https://ems/f", "coap+ws://ems/f", "ftp://ems"] {
             assert_eq!(PackageUri::parse(uri), Err(PackageFailure::UnsupportedProtocol), "{uri}");
         }
         let wrong = ["", "ems/f", "coap:", "coap://", "coap://ems:0/f", "coap://ems/%zz", "coap://ems/%4"];

@@ -6,10 +6,11 @@ use smallvec::SmallVec;
 
 use super::super::account;
 use super::super::client::Client;
-use super::super::event::{Event, Failure, Fate, Link, Output, RequestKind, Stage, State};
+use super::super::event::{Event, Failure, Fate, Link, RequestKind, Stage, State};
 use super::registration::{Phase, Registration, find};
 use crate::base::Instant;
-use crate::protocol::coap::{self, Code, Exchange, Message};
+use crate::protocol::coap::{Code, Message};
+use crate::protocol::lwm2m::Scheme;
 
 impl Client {
     /// Takes back what the device has with its servers, as far as it has something; what is on its way is
@@ -18,6 +19,13 @@ impl Client {
         for server in self.servers() {
             let Some(registration) = self.registration(server) else { continue };
             match registration.phase {
+                // A server that is to be left alone is left without a word.
+                Phase::Registered(_) if registration.is_shut() && registration.opens_from() > now => {
+                    self.forget(server);
+                }
+                Phase::Registered(_) if !registration.is_open() => {
+                    self.waits_for_way(server, now);
+                }
                 Phase::Registered(_) => self.deregister(server, now),
                 Phase::Registering(_) | Phase::Updating(_) | Phase::Deregistering(_) => {}
                 Phase::Pending
@@ -50,7 +58,12 @@ impl Client {
 
     fn forget(&mut self, server: u16) {
         self.end_reporting(server);
-        self.registrations.retain(|registration| registration.account.short_server_id != server);
+        let mut registrations = self.registrations.iter();
+        let at = registrations.position(|registration| registration.account.short_server_id == server);
+        let Some(mut registration) = at.map(|at| self.registrations.remove(at)) else { return };
+        if registration.scheme != Scheme::Coap {
+            self.hang_up_for_good(&mut registration, false);
+        }
     }
 
     /// Sends the De-register.
@@ -101,6 +114,7 @@ impl Client {
         registration.drop_location();
         let away = registration.rare().away.take().unwrap_or_default();
         registration.phase = Phase::Disabled(now + away);
+        self.hang_up(server, now);
         self.show_registrations();
     }
 
@@ -128,26 +142,16 @@ impl Client {
     }
 
     fn end_session(&mut self, registration: &mut Registration) {
-        let link = Link::Server(registration.account.short_server_id);
         if let Some(kind) = registration.phase.request() {
             self.tell(Event::Request { kind, fate: Fate::Abandoned });
         }
         if let Some(reporting) = registration.reporting.take() {
             self.abandon_reporting(&reporting);
         }
-        while let Some(output) = registration.exchange.poll_output() {
-            match output {
-                coap::Output::Send(bytes) => self.out.push_back(Output::Send { link, bytes }),
-                coap::Output::Event(coap::Event::Stat(stat)) => self.tell(Event::Stat(stat)),
-                coap::Output::Event(coap::Event::Noise(noise)) => self.tell(Event::Noise(noise)),
-                coap::Output::Event(_) => {}
-            }
-        }
         // The way to a server there still is an account of is wanted again.
         let server = registration.account.short_server_id;
-        if !account::servers(&self.tree).iter().any(|account| account.short_server_id == server) {
-            self.out.push_back(Output::Close { link });
-        }
+        let gone = !account::servers(&self.tree).iter().any(|account| account.short_server_id == server);
+        self.hang_up_for_good(registration, gone);
     }
 
     /// /3/0/4 was executed: the device starts anew with what it holds. Sessions and waits are gone; so are
@@ -168,7 +172,7 @@ impl Client {
             self.end_session(&mut registration);
             let alive = registration.has_location() && now < registration.expires && !exchanged;
             if alive && self.config.registration.keep_registration_over_reboot {
-                let exchange = Exchange::new(self.config.transmission.clone(), self.child_rng());
+                let exchange = self.new_exchange(registration.scheme);
                 kept.push(Box::new(registration.resumed(exchange)));
             }
         }
@@ -193,6 +197,7 @@ impl Client {
             let server = registration.account.short_server_id;
             if let Some(begun) = self.registration(server) {
                 (registration.phase, registration.due) = (begun.phase, begun.due);
+                registration.way = begun.way;
                 *begun = *registration;
             }
         }

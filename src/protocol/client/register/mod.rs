@@ -11,10 +11,12 @@
 //! ```
 //!
 //! `registration` is one of them and its requests; `order` says which starts when, and what state they make
-//! of the device; `retry` what follows a failed Register, `update` a failed Update; `leave` how it ends.
+//! of the device; `retry` what follows a failed Register, `update` a failed Update; `leave` how it ends; `way`
+//! whether the server can be spoken to.
 //! `behaviour` is the table of what clients do differently, `policy` what a fleet is told.
 
 mod behaviour;
+mod binding;
 mod leave;
 mod order;
 mod policy;
@@ -24,6 +26,7 @@ mod registration;
 mod retry;
 mod timing;
 mod update;
+mod way;
 
 use std::time::Duration;
 
@@ -41,7 +44,7 @@ pub use behaviour::{
 };
 pub use policy::RegistrationPolicy;
 pub(super) use registration::{Phase, Registration, find};
-use retry::Verdict;
+use retry::{Try, Verdict};
 pub use timing::{ParseUpdateTimingError, UpdateTiming};
 
 /// What of a registration has changed.
@@ -76,38 +79,8 @@ pub(super) fn max_age(answer: &Message) -> Duration {
 
 /// How a device comes by its registrations.
 impl Client {
-    /// The way to a server is open: says there what it was opened for.
-    pub(super) fn server_opened(&mut self, server: u16, now: Instant) {
-        let Some(registration) = self.registration(server) else { return };
-        if registration.phase != Phase::Connecting {
-            return;
-        }
-        match registration.has_location() {
-            true => {
-                let due = registration.due;
-                self.update(server, due, now);
-            }
-            false => self.register(server, now),
-        }
-    }
-
-    /// The way to a server cannot be opened, or turned out to lead nowhere.
-    pub(super) fn server_unreachable(&mut self, server: u16, now: Instant) {
-        let Some(registration) = self.registration(server) else { return };
-        match registration.phase {
-            Phase::Connecting if registration.has_location() => {
-                let reaction = self.config.registration.behaviour.row().update_broken;
-                self.update_failed(server, reaction, Failure::Unreachable, now);
-            }
-            Phase::Connecting => self.registration_failed(server, false, Failure::Unreachable, now),
-            _ if registration.exchange.in_flight() > 0 => registration.exchange.abandon_all(),
-            // An answer to the server could not be sent: it will ask again, and knows the device.
-            _ => self.tell(Event::Failed(Failure::Unreachable)),
-        }
-    }
-
     fn register(&mut self, server: u16, now: Instant) {
-        if self.card_exchanged(now) {
+        if self.card_exchanged(now) || self.waits_for_way(server, now) {
             return;
         }
         self.void_observations(server);
@@ -124,6 +97,7 @@ impl Client {
         match phase {
             Phase::Waiting(_) if self.keeps_to_another(server) => self.wait_longer(server, now),
             Phase::Waiting(_) | Phase::Disabled(_) => {
+                self.hang_up(server, now);
                 self.connect(server, due);
                 self.show_registrations();
             }
@@ -182,7 +156,7 @@ impl Client {
         }
         let since = registration.due;
         if !registration.registered(answer, &self.config, now) {
-            return self.registration_failed(server, false, Failure::NoLocation, now);
+            return self.registration_failed(server, Try::Failed, Failure::NoLocation, now);
         }
         self.bootstrap_failures = 0;
         self.begin_plan(server, now);
@@ -205,7 +179,7 @@ impl Client {
         let row = self.config.registration.behaviour.row();
         let honour_max_age = self.config.registration.honour_max_age;
         if self.leaving {
-            return self.registration_failed(server, true, failure, now);
+            return self.registration_failed(server, Try::Refused, failure, now);
         }
         let Some(registration) = self.registration(server) else { return };
         match (code, lower(registration.version)) {
@@ -218,7 +192,7 @@ impl Client {
                 self.tell(Event::Failed(failure));
                 return self.show_registrations();
             }
-            _ => return self.registration_failed(server, true, failure, now),
+            _ => return self.registration_failed(server, Try::Refused, failure, now),
         }
         self.tell(Event::Failed(failure));
         self.register(server, now);
@@ -240,7 +214,8 @@ impl Client {
         match (kind, why) {
             (RequestKind::Register, _) => {
                 let refused = matches!(why, coap::Failure::Blockwise(_));
-                self.registration_failed(server, refused, failure, now);
+                let tried = if refused { Try::Refused } else { Try::Failed };
+                self.registration_failed(server, tried, failure, now);
             }
             (RequestKind::Update, coap::Failure::Timeout) => {
                 self.update_failed(server, row.update_timeout, failure, now);
@@ -256,15 +231,15 @@ impl Client {
         }
     }
 
-    /// A try to register has failed: by an answer if `refused`.
-    fn registration_failed(&mut self, server: u16, refused: bool, failure: Failure, now: Instant) {
+    /// A try to register has failed.
+    fn registration_failed(&mut self, server: u16, tried: Try, failure: Failure, now: Instant) {
         self.tell(Event::Failed(failure));
         if self.leaving {
             return self.leave_without_word(server);
         }
         let registration = find(&mut self.registrations, server);
         let Some(registration) = registration else { return };
-        match registration.failed(refused, in_force(&self.bootstrap, &self.tree), &self.config) {
+        match registration.failed(tried, in_force(&self.bootstrap, &self.tree), &self.config) {
             Verdict::Again(wait) => registration.phase = Phase::Waiting(now + wait),
             Verdict::NewSequence(wait) => {
                 registration.phase = Phase::Waiting(now + wait);

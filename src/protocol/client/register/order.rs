@@ -7,12 +7,11 @@ use smallvec::SmallVec;
 use super::super::account::{self, Account};
 use super::super::bootstrap::in_force;
 use super::super::client::Client;
-use super::super::event::{Event, Failure, Link, Output, State};
+use super::super::event::{Failure, State};
 use super::behaviour::Order;
 use super::registration::{Phase, Registration, find};
 use crate::base::Instant;
-use crate::protocol::coap::Exchange;
-use crate::protocol::lwm2m::{ServerUri, Version};
+use crate::protocol::lwm2m::Version;
 
 impl Client {
     /// Registers with the servers of all accounts, each in its turn, from `due` on.
@@ -23,8 +22,9 @@ impl Client {
         }
         let mut registrations = SmallVec::new();
         for (_, account) in self.in_order(&accounts) {
-            let exchange = Exchange::new(self.config.transmission.clone(), self.child_rng());
-            registrations.push(Box::new(Registration::new(account, exchange, self.config.version)));
+            let scheme = account::scheme(&self.tree, account.security);
+            let exchange = self.new_exchange(scheme);
+            registrations.push(Box::new(Registration::new(account, scheme, exchange, self.config.version)));
         }
         self.registrations = registrations;
         self.begin(due);
@@ -69,24 +69,6 @@ impl Client {
             return self.connect(server, due);
         }
         registration.phase = Phase::Waiting(due + delay);
-    }
-
-    /// Opens the way to a server: for a Register, or for an Update if there is a location.
-    pub(super) fn connect(&mut self, server: u16, due: Instant) {
-        let tree = in_force(&self.bootstrap, &self.tree);
-        let registration = find(&mut self.registrations, server);
-        let Some(registration) = registration else { return };
-        let uri = account::uri(tree, registration.account.security).and_then(|uri| uri.parse().ok());
-        let Some(uri) = uri else {
-            // No number of tries makes it one.
-            registration.phase = Phase::Failed;
-            self.tell(Event::Failed(Failure::ServerUri));
-            return self.next_in_order(server, false, due);
-        };
-        let uri: ServerUri = uri;
-        registration.due = due;
-        registration.phase = Phase::Connecting;
-        self.out.push_back(Output::Open { link: Link::Server(server), uri, security: None });
     }
 
     /// Registering with `server` has come to an end, good or bad: the next in the order gets its turn, unless

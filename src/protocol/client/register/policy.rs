@@ -6,10 +6,12 @@ use super::behaviour::{Behaviour, Refusal};
 use super::timing::UpdateTiming;
 
 /// How a device registers.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RegistrationPolicy {
     /// Whose manners it has.
     pub behaviour: Behaviour,
+    /// Whether `ep` is sent. Without it, the security identity has to stand for the device (1.1).
+    pub send_endpoint: bool,
     /// When it sends Updates; `None` is as its behaviour has it.
     pub update: Option<UpdateTiming>,
     /// Whether a refused Register ends the tries at once (`Some(Refusal::Final)`), which the text of
@@ -29,6 +31,24 @@ pub struct RegistrationPolicy {
     pub keep_registration_over_reboot: bool,
     /// How long the answer to a De-register is waited for; `None` as long as for any other request.
     pub deregister_timeout: Option<Duration>,
+}
+
+impl Default for RegistrationPolicy {
+    /// As the specification has it, by name, and without any of the switches.
+    fn default() -> Self {
+        RegistrationPolicy {
+            behaviour: Behaviour::default(),
+            send_endpoint: true,
+            update: None,
+            refusal: None,
+            honour_max_age: false,
+            queue_mode: false,
+            profile_id: false,
+            update_with_objects: false,
+            keep_registration_over_reboot: false,
+            deregister_timeout: None,
+        }
+    }
 }
 
 impl RegistrationPolicy {

@@ -6,21 +6,28 @@ use smallvec::SmallVec;
 
 use super::super::account::{self, Account};
 use super::super::client::Client;
+use super::super::closing::CALM;
 use super::super::config::Config;
 use super::super::event::{Reason, RequestKind};
 use super::super::manage;
 use super::super::report::Reporting;
+use super::binding::Binding;
 use super::profile;
+use super::way::Way;
 use crate::base::Instant;
 use crate::protocol::coap::{Code, ContentFormat, Exchange, Handle, Message};
 use crate::protocol::content::listing;
-use crate::protocol::lwm2m::{AttributeSet, Tree, Version};
+use crate::protocol::lwm2m::{AttributeSet, Scheme, Tree, Version};
 
 /// One registration, from the account it is made from to the location the server gave it.
 pub(in crate::protocol::client) struct Registration {
     pub account: Account,
     pub exchange: Exchange,
     pub phase: Phase,
+    /// Over what the server is spoken to: as long as there is this registration, its account stays as it is.
+    pub scheme: Scheme,
+    /// Whether it can be spoken to.
+    pub way: Way,
     /// The instant the present request was due: latencies count from here.
     pub due: Instant,
     /// The version spoken with this server: the device's, or a lower one after 4.12.
@@ -38,7 +45,7 @@ pub(in crate::protocol::client) struct Registration {
     /// What the Update on its way tells.
     sent: Changes,
     /// The binding as registered.
-    binding: Binding,
+    pub(super) binding: Binding,
     /// The segments of the Location-Path, joined with '/'. A segment may be empty (some servers end
     /// their location with one), and is echoed as it came.
     location: Option<Box<str>>,
@@ -131,17 +138,6 @@ impl Changes {
     }
 }
 
-/// The letters of a binding, as a set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Binding(u32);
-
-impl Binding {
-    fn of(text: &str) -> Self {
-        let bit = |letter: u8| 1 << (letter.to_ascii_uppercase().saturating_sub(b'A')).min(31);
-        Binding(text.bytes().fold(0, |set, letter| set | bit(letter)))
-    }
-}
-
 #[derive(Default)]
 pub(super) struct Rare {
     /// Tries made in the running sequence.
@@ -158,14 +154,20 @@ pub(super) struct Rare {
     pub away: Option<Duration>,
     /// When the answer to the De-register is no longer waited for.
     pub deregister_by: Option<Instant>,
+    /// How often in a row the way was closed by others.
+    pub closings: u32,
+    /// A way that was closed is not opened before.
+    pub opens_from: Instant,
 }
 
 impl Registration {
-    pub(super) fn new(account: Account, exchange: Exchange, version: Version) -> Self {
+    pub(super) fn new(account: Account, scheme: Scheme, exchange: Exchange, version: Version) -> Self {
         Registration {
             account,
             exchange,
             phase: Phase::Pending,
+            scheme,
+            way: Way::default(),
             due: Instant::ZERO,
             version,
             attributes: AttributeSet::default(),
@@ -185,7 +187,7 @@ impl Registration {
 
     /// The same after a reboot: what is kept in memory that survives it, and nothing of the session.
     pub(super) fn resumed(self: Box<Self>, exchange: Exchange) -> Self {
-        let fresh = Registration::new(self.account, exchange, self.version);
+        let fresh = Registration::new(self.account, self.scheme, exchange, self.version);
         Registration {
             fresh: false,
             queue: self.queue,
@@ -236,11 +238,12 @@ impl Registration {
         self.location = None;
         self.changes = Changes::default();
         self.lifetime = account::lifetime(tree, self.account.server);
-        let request = Message::request(Code::POST)
-            .with_path(&["rd"])
-            .with_parameter("ep", endpoint)
-            .with_parameter("lt", self.lifetime)
-            .with_parameter("lwm2m", self.version);
+        let request = Message::request(Code::POST).with_path(&["rd"]);
+        let request = match policy.send_endpoint {
+            true => request.with_parameter("ep", endpoint),
+            false => request,
+        };
+        let request = request.with_parameter("lt", self.lifetime).with_parameter("lwm2m", self.version);
         let request = self.with_binding(request, tree, policy.queue_mode);
         let list = listing::registration(tree, self.version, manage::formats(self.version));
         let profile = (policy.profile_id && self.version >= Version::V1_2)
@@ -252,21 +255,6 @@ impl Registration {
             None => with_list(request, list),
         };
         self.phase = Phase::Registering(self.exchange.request(request, now));
-    }
-
-    /// With `b`, and the flag of queue mode: `Q` of its own from 1.1 on, part of the binding before.
-    fn with_binding(&mut self, request: Message, tree: &Tree, queue_mode: bool) -> Message {
-        let binding = account::binding(tree, self.account.server);
-        self.binding = Binding::of(binding);
-        self.queue = queue_mode || binding.contains('Q');
-        if !self.queue {
-            return request.with_parameter("b", binding);
-        }
-        let plain: String = binding.chars().filter(|letter| *letter != 'Q').collect();
-        match self.version {
-            Version::V1_0 => request.with_parameter("b", format_args!("{plain}Q")),
-            Version::V1_1 | Version::V1_2 => request.with_parameter("b", plain).with_query("Q"),
-        }
     }
 
     /// Takes the location out of a 2.01. `false` where there is none to take.
@@ -290,12 +278,14 @@ impl Registration {
     /// The server has answered: the lifetime begins anew, all trouble is forgotten, and the next Update is
     /// due in its time, or at once if there is something to tell.
     pub(super) fn refreshed(&mut self, config: &Config, now: Instant) {
-        // A device that was told to stay away goes all the same.
-        self.rare = self
-            .rare
-            .take()
-            .and_then(|rare| rare.away)
-            .map(|away| Box::new(Rare { away: Some(away), ..Rare::default() }));
+        // A device that was told to stay away goes all the same, and a server that closes every way is not
+        // taken at its word.
+        let lasting =
+            |rare: &Rare| rare.away.is_some() || rare.closings > 0 && now.since(rare.opens_from) <= CALM;
+        self.rare = self.rare.take().filter(|rare| lasting(rare)).map(|rare| {
+            let Rare { away, closings, opens_from, .. } = *rare;
+            Box::new(Rare { away, closings, opens_from, ..Rare::default() })
+        });
         self.fresh = false;
         self.list_wanted = false;
         self.sent = Changes::default();
@@ -320,7 +310,7 @@ impl Registration {
             super::Changed::Lifetime(_) if account::lifetime(tree, server) != self.lifetime => {
                 self.changes.lifetime = true;
             }
-            super::Changed::Binding(_) if Binding::of(account::binding(tree, server)) != self.binding => {
+            super::Changed::Binding(_) if Binding::of(&self.binding_by(tree)) != self.binding => {
                 self.changes.binding = true;
             }
             super::Changed::Lifetime(_) | super::Changed::Binding(_) => {}
@@ -388,6 +378,9 @@ impl Registration {
     pub(in crate::protocol::client) fn deadline(&self) -> Option<(Instant, Reason)> {
         let (at, reason) = match self.phase {
             Phase::Waiting(at) => (at, Reason::RegistrationRetry),
+            Phase::Registered(at) if self.is_shut() => {
+                (at.min(self.expires).max(self.opens_from()), Reason::Update)
+            }
             Phase::Registered(at) => (at.min(self.expires), Reason::Update),
             Phase::Updating(_) => (self.expires, Reason::LifetimeEnd),
             Phase::Deregistering(_) => (self.rare.as_ref()?.deregister_by?, Reason::DeregisterEnd),

@@ -22,6 +22,17 @@ use super::registration::{Phase, Registration, find};
 use crate::base::Instant;
 use crate::protocol::lwm2m::{Tree, Version};
 
+/// How a try came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Try {
+    /// Without an answer, or with one that is none.
+    Failed,
+    /// By an answer.
+    Refused,
+    /// By a handshake that no further try makes better.
+    Hopeless,
+}
+
 /// What follows a failed try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -37,9 +48,13 @@ pub(super) enum Verdict {
 
 impl Registration {
     /// Counts a failed try and says what follows.
-    pub(super) fn failed(&mut self, refused: bool, tree: &Tree, config: &Config) -> Verdict {
+    pub(super) fn failed(&mut self, tried: Try, tree: &Tree, config: &Config) -> Verdict {
         let terms = Terms::read(tree, self.account.server);
-        let ended = refused && config.registration.refusal() == Refusal::Final;
+        let ended = match tried {
+            Try::Failed => false,
+            Try::Refused => config.registration.refusal() == Refusal::Final,
+            Try::Hopeless => true,
+        };
         let rare = self.rare();
         rare.attempts += 1;
         let (retry, pause) = match config.registration.behaviour.row().retries {

@@ -27,6 +27,10 @@ impl Client {
         if registration.expires <= now {
             return self.register_again(server, false, now);
         }
+        if !registration.is_open() {
+            self.waits_for_way(server, due);
+            return self.show_registrations();
+        }
         registration.update(due, in_force(&self.bootstrap, &self.tree), &self.config, now);
         self.tell(Event::Request { kind: RequestKind::Update, fate: Fate::Sent });
         self.show_registrations();
@@ -87,6 +91,7 @@ impl Client {
                 registration.rare().repeated = true;
                 registration.take_back();
                 let due = registration.due;
+                self.hang_up(server, now);
                 self.connect(server, due);
                 self.show_registrations();
             }
@@ -124,7 +129,10 @@ impl Client {
         registration.drop_location();
         registration.due = now;
         match reconnect {
-            true => self.connect(server, now),
+            true => {
+                self.hang_up(server, now);
+                self.connect(server, now);
+            }
             false => self.register(server, now),
         }
         self.show_registrations();

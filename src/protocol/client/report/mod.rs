@@ -112,6 +112,15 @@ impl Reporting {
         }
     }
 
+    /// What the observation with this token was told last did not arrive.
+    fn look_again_at_news(&mut self, token: Token) {
+        for observation in self.observations.iter_mut().filter(|observation| observation.token == token) {
+            observation.news = true;
+            observation.due = Instant::ZERO;
+            self.next = Instant::ZERO;
+        }
+    }
+
     fn rearm(&mut self) {
         self.next = self.observations.iter().map(|observation| observation.due).min().unwrap_or(Instant::FAR);
     }
@@ -122,12 +131,19 @@ impl Reporting {
         self.number
     }
 
+    /// When there is, or will be, something to say.
+    fn wants_to_be_told(&self) -> Instant {
+        match (self.stored.is_empty(), &self.sending) {
+            (false, _) => Instant::ZERO,
+            (true, None) => self.planned,
+            (true, Some(_)) => Instant::FAR,
+        }
+    }
+
     /// When something is to be done.
     fn deadline(&self, reach: Reach) -> Instant {
-        let plan = if self.sending.is_none() { self.planned } else { Instant::FAR };
         match reach {
-            Reach::Open if !self.stored.is_empty() => Instant::ZERO,
-            Reach::Open => self.next.min(plan),
+            Reach::Open => self.next.min(self.wants_to_be_told()),
             Reach::Away => self.next,
             Reach::Gone => Instant::FAR,
         }
@@ -149,7 +165,7 @@ impl Reporting {
 enum Reach {
     /// It is registered with.
     Open,
-    /// Not now, as the way to it is being opened anew; what it observes still stands.
+    /// Not now, as the way to it is shut or being opened anew; what it observes still stands.
     Away,
     /// It does not know the device, or is being left.
     Gone,
@@ -158,7 +174,8 @@ enum Reach {
 impl Registration {
     fn reach(&self) -> Reach {
         match self.phase {
-            Phase::Registered(_) | Phase::Updating(_) => Reach::Open,
+            Phase::Registered(_) | Phase::Updating(_) if self.is_open() => Reach::Open,
+            Phase::Registered(_) => Reach::Away,
             Phase::Connecting if self.has_location() => Reach::Away,
             _ => Reach::Gone,
         }
@@ -166,8 +183,28 @@ impl Registration {
 
     /// When its server is to be told something, or what it observes is to be looked at.
     pub(super) fn report_due(&self) -> Option<Instant> {
-        let due = self.reporting.as_ref()?.deadline(self.reach());
+        let reporting = self.reporting.as_ref()?;
+        let due = match self.may_reopen() {
+            true => reporting.next.min(reporting.wants_to_be_told().max(self.opens_from())),
+            false => reporting.deadline(self.reach()),
+        };
         (due < Instant::FAR).then_some(due)
+    }
+
+    /// The server knows the device, and the way to it is opened as soon as there is something to tell.
+    fn may_reopen(&self) -> bool {
+        matches!(self.phase, Phase::Registered(_)) && self.is_shut()
+    }
+
+    /// The server knows the device, and nothing but an open way is missing to tell it something.
+    fn only_lacks_way(&self) -> bool {
+        matches!(self.phase, Phase::Registered(_)) && !self.is_open()
+    }
+
+    /// Whether there is something to be told that a way which is shut may be opened for now.
+    fn wants_way(&self, now: Instant) -> bool {
+        let wants = |reporting: &Reporting| reporting.wants_to_be_told().max(self.opens_from()) <= now;
+        self.may_reopen() && self.reporting.as_deref().is_some_and(wants)
     }
 
     /// Gives up what is on its way to the server, and forgets what it observes: a new Register voids all
@@ -215,6 +252,17 @@ impl Client {
         let Some(registration) = self.registration(server) else { return };
         let lost = registration.void_observations();
         self.drop_stored(lost);
+    }
+
+    /// The connection to a server is gone, and what it observed by it with it (RFC 8323 appendix A.4): the server
+    /// knows so, and observes anew. What is sent to it by plan goes on.
+    pub(super) fn observers_gone(&mut self, server: u16) {
+        let reporting = self.registration(server).and_then(|registration| registration.reporting.as_mut());
+        let Some(reporting) = reporting else { return };
+        (reporting.observations, reporting.next) = (Vec::new(), Instant::FAR);
+        let lost = std::mem::take(&mut reporting.stored).len();
+        self.drop_stored(lost);
+        self.tidy_reporting(server);
     }
 
     /// The server has answered a Register with 2.01: what is sent to it by plan begins.

@@ -29,16 +29,23 @@ impl Client {
     pub(in super::super) fn report(&mut self, server: u16, now: Instant) {
         let Some(registration) = self.registration(server) else { return };
         let reach = registration.reach();
-        let due = |reporting: &mut Box<Reporting>| reporting.deadline(reach) <= now;
+        if registration.report_due().is_none_or(|due| due > now) {
+            return;
+        }
         // Out of its place while it is worked on: looking at it takes the whole device.
-        let Some(mut reporting) = registration.reporting.take_if(due) else { return };
+        let Some(mut reporting) = registration.reporting.take() else { return };
         self.look_at_all(server, &mut reporting, reach, now);
         let planned = reporting.planned <= now && reporting.sending.is_none() && reach == Reach::Open;
+        let mut wants_way = false;
         if let Some(registration) = self.registration(server) {
             registration.reporting = Some(reporting);
+            wants_way = registration.wants_way(now);
         }
         if planned {
             self.send_planned(server, now);
+        }
+        if wants_way {
+            self.reopen(server, now);
         }
         self.tidy_reporting(server);
     }
@@ -118,12 +125,16 @@ impl Client {
         terms: &Attributes,
         now: Instant,
     ) -> Result<(), Code> {
-        let storing = self.server_flag(server, STORING) != Some(false);
+        let mut storing = self.server_flag(server, STORING) != Some(false);
         let version = self.version(server);
         let policy = &self.config.report;
-        let capacity = terms.hqmax.map_or(policy.stored, |most| most as usize);
+        let mut capacity = terms.hqmax.map_or(policy.stored, |most| most as usize);
         let (confirm, confirm_every) = (policy.confirmable, policy.confirm_every);
         let Some(registration) = self.registration(server) else { return Ok(()) };
+        if registration.only_lacks_way() {
+            // It is opened for what there is to tell: a device is not offline for want of a session.
+            (storing, capacity) = (true, capacity.max(1));
+        }
         let number = reporting.fresh_number();
         let Reporting { observations, flights, stored, .. } = reporting;
         let observation = &mut observations[at];
@@ -201,12 +212,17 @@ impl Client {
         token: Token,
         outcome: Notified,
     ) {
-        let reporting = self.registration(server).and_then(|registration| registration.reporting.as_mut());
-        let Some(reporting) = reporting else {
+        let registration = self.registration(server);
+        let shut = registration.as_ref().is_some_and(|registration| registration.is_shut());
+        let Some(reporting) = registration.and_then(|registration| registration.reporting.as_mut()) else {
             // Of an observation that has ended meanwhile. What was Confirmable would have been waited for.
             return self.tell(Event::Notification(NotificationFate::ResetNonConfirmable));
         };
         let flight = reporting.flights.iter().position(|(flying, _)| *flying == handle);
+        if outcome == Notified::Abandoned && shut {
+            // It went down with the way: told again once there is another.
+            reporting.look_again_at_news(token);
+        }
         if let Some(flight) = flight {
             reporting.flights.swap_remove(flight);
         }

@@ -95,14 +95,11 @@ pub struct BootstrapServer {
 impl BootstrapServer {
     /// A server that knows no device yet.
     pub fn new(config: BootstrapConfig, seed: Seed) -> Self {
+        let over = (config.transport, config.proven);
+        let peers = Peers::new(config.transmission.clone(), over, config.max_peers, seed);
         BootstrapServer {
-            peers: Peers::new(
-                config.transmission.clone(),
-                (config.transport, config.proven),
-                config.max_peers,
-                seed,
-            ),
-            desk: Desk::new(config.service.clone(), seed.child("desk", 0)),
+            desk: Desk::new(config.service.clone(), peers.have_sessions(), seed.child("desk", 0)),
+            peers,
             counters: BootstrapCounters::default(),
             payloads: Payloads::default(),
             running: FxHashMap::default(),

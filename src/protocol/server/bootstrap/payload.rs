@@ -35,8 +35,7 @@ impl Recipient<'_> {
     /// Whether this command writes keys of its own.
     fn has_keys_in(&self, plan: &Plan, command: Command) -> bool {
         let Command::WriteSecurity(only) = command else { return false };
-        self.keys.is_some()
-            && wanted(plan, only).any(|(_, account)| self.keys_of(account).is_some())
+        self.keys.is_some() && wanted(plan, only).any(|(_, account)| self.keys_of(account).is_some())
     }
 }
 

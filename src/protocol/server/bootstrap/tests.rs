@@ -1,5 +1,7 @@
 //! A Bootstrap-Server and a device that answers what it is told to.
 
+mod security;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;

@@ -94,8 +94,8 @@ impl Ems {
         let counters =
             EmsCounters { campaigns: vec![Default::default(); config.campaigns.len()], ..Default::default() };
         Ems {
+            desk: Desk::new(config.service.clone(), peers.have_sessions(), seed.child("desk", 0)),
             peers,
-            desk: Desk::new(config.service.clone(), seed.child("desk", 0)),
             registry: Registry::new(config.max_endpoints, worker, seed.child("registry", 0)),
             parked: FxHashMap::default(),
             lists: ObjectLists::default(),

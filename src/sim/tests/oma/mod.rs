@@ -14,6 +14,7 @@ mod partner;
 mod registration;
 mod reporting;
 mod rig;
+mod secured;
 mod store;
 mod table;
 

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 const DOCUMENT: &str = include_str!("../../../../docs/interoperability.md");
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     include_str!("bootstrap.rs"),
     include_str!("composites.rs"),
     include_str!("management.rs"),
     include_str!("ours.rs"),
     include_str!("registration.rs"),
     include_str!("reporting.rs"),
+    include_str!("secured.rs"),
 ];
 
 /// The test functions of cases in the sources.

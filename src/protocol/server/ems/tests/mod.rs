@@ -3,6 +3,7 @@
 mod campaigns;
 mod firmware;
 mod interview;
+mod links;
 mod memory;
 mod registration;
 

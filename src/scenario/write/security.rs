@@ -1,0 +1,43 @@
+//! `[security]` as TOML.
+
+use crate::credentials::Fault;
+use crate::scenario::raw::{RawBad, RawSecurity};
+use crate::scenario::resolve::VERSIONS;
+use crate::scenario::resolved::{Bad, Security, Source};
+
+use super::name;
+
+pub(super) fn raw(security: &Security) -> RawSecurity {
+    let Security { mode, source, trust, version, usage, matching_type, server_name, bad } = security;
+    let (credentials, import) = match source {
+        Source::RunLocal => (None, None),
+        Source::Folder(folder) => (Some(folder.clone()), None),
+        Source::List(list) => (None, Some(list.clone())),
+    };
+    RawSecurity {
+        mode: mode.map(|mode| mode.name().to_owned()),
+        credentials,
+        import,
+        trust: trust.clone(),
+        dtls: Some(name(&VERSIONS, *version)),
+        usage: usage.map(i64::from),
+        matching_type: (*matching_type != 0).then_some((*matching_type).into()),
+        server_name: server_name.as_ref().map(ToString::to_string),
+        bad: self::bad(bad),
+        ..RawSecurity::default()
+    }
+}
+
+fn bad(bad: &Bad) -> RawBad {
+    let share = |fault: Fault| bad.shares.iter().find(|(known, _)| *known == fault).map(|(_, share)| *share);
+    RawBad {
+        at: (!bad.shares.is_empty()).then(|| bad.at.to_string()),
+        wrong_key: share(Fault::WrongKey),
+        unknown_identity: share(Fault::UnknownIdentity),
+        wrong_ca: share(Fault::WrongAuthority),
+        expired: share(Fault::Expired),
+        not_yet_valid: share(Fault::NotYetValid),
+        self_signed: share(Fault::SelfSigned),
+        wrong_name: share(Fault::WrongName),
+    }
+}

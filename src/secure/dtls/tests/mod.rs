@@ -1,0 +1,5 @@
+//! Both ends in virtual time.
+
+mod attacks;
+mod handshakes;
+mod world;
