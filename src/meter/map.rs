@@ -10,8 +10,13 @@ use crate::secure;
 
 use super::output::Unreachable;
 
-/// The recorder's event for a client's, at `now`. `obstacle` says why a way could not be opened.
-pub(super) fn event(event: client::Event, obstacle: FailureKind, now: Instant) -> Event {
+/// The recorder's event for a client's, at `now`. The obstacle says why a way could not be opened, the loss
+/// how one was lost.
+pub(super) fn event(
+    event: client::Event,
+    (obstacle, loss): (FailureKind, FailureKind),
+    now: Instant,
+) -> Event {
     match event {
         client::Event::State { from, to } => Event::State { from: state(from), to: state(to) },
         client::Event::Completed { stage: which, since } => {
@@ -24,7 +29,7 @@ pub(super) fn event(event: client::Event, obstacle: FailureKind, now: Instant) -
         client::Event::Served { operation, success } => {
             Event::Served { kind: management(operation), success }
         }
-        client::Event::Failed(why) => Event::Failure(failure(why, obstacle)),
+        client::Event::Failed(why) => Event::Failure(failure(why, obstacle, loss)),
         client::Event::Noise(kind) => Event::Noise(noise(kind)),
         client::Event::Stat(coap::Stat::Retransmitted) => Event::Retransmitted,
         client::Event::Stat(coap::Stat::Duplicate) => Event::Duplicate,
@@ -128,7 +133,7 @@ fn notification_fate(fate: client::NotificationFate) -> NotificationFate {
     }
 }
 
-fn failure(failure: client::Failure, obstacle: FailureKind) -> FailureKind {
+fn failure(failure: client::Failure, obstacle: FailureKind, loss: FailureKind) -> FailureKind {
     use client::{Failure, RequestKind as Kind};
     match failure {
         Failure::TimedOut(Kind::BootstrapRequest) => FailureKind::BootstrapTimeout,
@@ -165,7 +170,7 @@ fn failure(failure: client::Failure, obstacle: FailureKind) -> FailureKind {
         Failure::ServerUri => FailureKind::ServerUri,
         Failure::SecurityMode => FailureKind::Credentials,
         Failure::Handshake | Failure::Unreachable => obstacle,
-        Failure::Closed(_) => FailureKind::ConnectionLost,
+        Failure::Closed(_) => loss,
     }
 }
 
@@ -175,6 +180,17 @@ pub(super) fn unreachable(why: Unreachable) -> FailureKind {
         Unreachable::Refused => FailureKind::DestinationRefused,
         Unreachable::Unresolved => FailureKind::NameResolution,
         Unreachable::SendError => FailureKind::SendError,
+    }
+}
+
+/// How a way that was open was lost. In version 1.3 the client is through with the handshake before the server has
+/// looked at its certificate (RFC 8446 §2): what the server thinks of that comes as an alert to a session that is up.
+pub(super) fn loss(how: client::Closed) -> FailureKind {
+    match how {
+        client::Closed::Broken { alert: Some(alert @ (42..=46 | 48 | 49 | 116)) } => {
+            FailureKind::HandshakeAlert(alert)
+        }
+        client::Closed::Orderly | client::Closed::Broken { .. } => FailureKind::ConnectionLost,
     }
 }
 

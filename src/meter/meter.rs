@@ -27,6 +27,8 @@ pub struct Meter {
     options: Option<Arc<Options>>,
     /// Why the last way that could not be opened could not.
     obstacle: FailureKind,
+    /// How a way that was open was last lost.
+    loss: FailureKind,
     /// Registers answered with 2.01.
     confirmed: u16,
     /// Registers that ended in any other way than with an answer.
@@ -50,6 +52,7 @@ impl Meter {
             channels: None,
             options: None,
             obstacle: FailureKind::DestinationRefused,
+            loss: FailureKind::ConnectionLost,
             confirmed: 0,
             unconfirmed: 0,
         }
@@ -245,7 +248,7 @@ impl Meter {
             }
             client::Output::Send { link, bytes } => self.send(link, bytes, now),
             client::Output::Event(event) => {
-                let event = map::event(event, self.obstacle, now);
+                let event = map::event(event, (self.obstacle, self.loss), now);
                 self.count_registration(event);
                 Some(Output::Event(event))
             }
@@ -357,7 +360,10 @@ impl Meter {
                             self.obstacle = kind;
                             self.client.handle_open_failed(link, why, now);
                         }
-                        Over::Closed(how) => self.client.handle_closed(link, how, now),
+                        Over::Closed(how) => {
+                            self.loss = map::loss(how);
+                            self.client.handle_closed(link, how, now);
+                        }
                     }
                 }
             }
