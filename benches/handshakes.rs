@@ -4,10 +4,14 @@
 //! primitives beside them; then whole onboardings with the embedded servers. All figures of one run belong
 //! together: absolutes drift with the machine, ratios hold.
 
+#[path = "limits/fleet.rs"]
+mod fleet;
 #[path = "handshakes/memory.rs"]
 mod memory;
 #[path = "handshakes/modes.rs"]
 mod modes;
+#[path = "handshakes/onboarding.rs"]
+mod onboarding;
 #[path = "handshakes/pair.rs"]
 mod pair;
 #[path = "handshakes/primitives.rs"]
@@ -20,7 +24,13 @@ fn main() {
     if words.iter().any(|word| word == memory::WEIGH) {
         return memory::weigh(&words);
     }
-    // `-- engine memory` measures these alone; everything without.
+    if words.iter().any(|word| word == fleet::SERVE) {
+        return fleet::serve(&words);
+    }
+    if words.iter().any(|word| word == fleet::WEIGH) {
+        return fleet::weigh(&words);
+    }
+    // `-- engine memory onboarding fleet` measures these alone; everything without.
     let wanted = |part: &str| words.is_empty() || words.iter().any(|word| word == part);
     if wanted("engine") {
         let raw = primitives::measure();
@@ -36,6 +46,12 @@ fn main() {
             println!("{:>24} {client:>10.0} B {server:>10.0} B", mode.name());
         }
         println!();
+    }
+    if wanted("onboarding") {
+        onboarding::rates();
+    }
+    if wanted("fleet") {
+        onboarding::weights();
     }
 }
 

@@ -58,9 +58,7 @@ fn a_provisioning_file_fits_single_meters_and_its_keys_are_never_shown() {
     fs::write(&file, "endpoint,bootstrap_identity,bootstrap_key\nthe-one,secret,5ec3e75ec3e7\n,,\n")
         .expect("a file");
     let plan = stdout(&bootstorm(&["check", "--provision", path, "--set", "fleet.meters=2"]));
-    for part in
-        ["the-one to urn:dev:os:meter-0000001", "2 rows", "the transport has no\n             security yet"]
-    {
+    for part in ["the-one to urn:dev:os:meter-0000001", "2 rows", "1 meter with keys of it"] {
         assert!(plan.contains(part), "{part}\n{plan}");
     }
     let said = refused(&["run", "--provision", path, "--set", "fleet.meters=3"]);
@@ -77,6 +75,37 @@ fn a_provisioning_file_fits_single_meters_and_its_keys_are_never_shown() {
     for text in [plan, said, wrong] {
         assert!(!text.contains("5ec3") && !text.contains("secret"), "{text}");
     }
+}
+
+#[test]
+fn credentials_are_made_once_used_and_never_shown() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let keys = folder.path().join("keys");
+    let path = keys.to_str().expect("a plain path");
+    let output = bootstorm(&["provision", "--meters", "20", "--mode", "psk", "--out", path]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let made = stdout(&output);
+    assert!(made.contains("20 meters, 2 servers, psk"), "{made}");
+    let secure = [
+        "--set=servers.embedded.bootstrap_listen=coaps://127.0.0.1:0",
+        "--set=servers.embedded.ems_listen=coaps://127.0.0.1:0",
+        "--set=fleet.meters=20",
+        "--set=run.hold=0s",
+    ];
+    let run = [&["run", "--no-tui", "--credentials", path], &secure[..]].concat();
+    let output = bootstorm(&run);
+    let summary = stdout(&output) + &stderr(&output);
+    assert!(summary.contains("20 of 20 meters registered"), "{summary}");
+    let list = fs::read_to_string(keys.join("meters.csv")).expect("a list");
+    let secret = list.lines().nth(1).and_then(|row| row.rsplit(',').next()).expect("a key");
+    assert!(secret.len() == 32 && !summary.contains(secret) && !made.contains(secret));
+    // The same folder again, more meters than it has, and servers that need none of it.
+    let again = refused(&["provision", "--mode", "psk", "--out", path]);
+    assert!(again.contains("is there already and not empty"), "{again}");
+    let more = refused(&[&["check", "--credentials", path], &secure[..2]].concat());
+    assert!(more.contains("is for 20 meters, and the scenario has 2,000"), "{more}");
+    let plain = refused(&["check", "--credentials", path]);
+    assert!(plain.contains("no server of the scenario is spoken to by coaps://"), "{plain}");
 }
 
 /// A run of a shipped scenario in small; what it printed.

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bootstorm::credentials::{Fault, Role};
 use bootstorm::faults::LinkFaults;
-use bootstorm::metrics::MeterState;
-use bootstorm::scenario::{self, Overrides, Scenario};
-use bootstorm::sim::{DryRun, DryRunConfig, World, dry_run, ems_address};
+use bootstorm::metrics::{FailureKind, MeterState};
+use bootstorm::scenario::{self, Account, ListenAt, Overrides, Part, Scenario};
+use bootstorm::secure::Options;
+use bootstorm::sim::{DRY_RUN_METERS, DryRun, DryRunConfig, Way, World, dry_run, ems_address};
 
 /// The scenario as the simulation takes it; its own servers stand in for those elsewhere.
 fn in_small(scenario: &Scenario) -> DryRunConfig {
@@ -17,10 +19,18 @@ fn in_small(scenario: &Scenario) -> DryRunConfig {
     let accounts: Vec<_> = scenario.servers.embedded_accounts().collect();
     let ems: Vec<SocketAddr> = (0..).map(ems_address).take(accounts.len()).collect();
     let places = scenario.places(Some(World::BOOTSTRAP), &ems);
+    let listening = &scenario.servers.embedded;
+    let way =
+        |role, listen: ListenAt| Way { scheme: listen.scheme, security: scenario.server_security(role) };
+    let ems_of = |account: &&Account| {
+        let way = way(Role::Server(account.short_server_id), listening.ems_listen);
+        (way, scenario.ems_config(account))
+    };
     DryRunConfig {
         plan: scenario.plan(),
-        bootstrap: scenario.bootstrap_config(&places.ems),
-        ems: accounts.iter().map(|account| scenario.ems_config(account)).collect(),
+        bootstrap: (way(Role::Bootstrap, listening.bootstrap_listen), scenario.bootstrap_config(&places.ems)),
+        ems: accounts.iter().map(ems_of).collect(),
+        options: Arc::new(Options { version: scenario.security.version, epoch: TODAY }),
         client: Arc::new(scenario.client_config(places)),
         seed: scenario.run.seed,
         link: LinkFaults { delay: Duration::from_millis(5), ..LinkFaults::default() },
@@ -29,6 +39,9 @@ fn in_small(scenario: &Scenario) -> DryRunConfig {
         drain: scenario.run.drain.duration(),
     }
 }
+
+/// When it is, in seconds since 1970-01-01 UTC, for those who look at certificates.
+const TODAY: u64 = 1_800_000_000;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")
@@ -45,10 +58,18 @@ fn load(path: &Path) -> Scenario {
         Some(file) => scenario.provisioned(&file, &named(&file)).unwrap_or_else(|error| panic!("{error}")),
         None => scenario,
     };
-    match scenario.servers.bootstrap_server.directory.clone() {
+    let scenario = match scenario.servers.bootstrap_server.directory.clone() {
         Some(file) => scenario.directed(&file, &named(&file)).unwrap_or_else(|error| panic!("{error}")),
         None => scenario,
-    }
+    };
+    equipped(scenario)
+}
+
+/// The scenario with credentials made for the few that run in small.
+fn equipped(mut scenario: Scenario) -> Scenario {
+    scenario.fleet.meters = scenario.fleet.meters.min(DRY_RUN_METERS);
+    let equipped = scenario.with_embedded_servers().with_credentials_of_its_own(Part::Run, TODAY);
+    equipped.unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn run(name: &str) -> (Scenario, DryRun) {
@@ -66,18 +87,25 @@ fn meters_of_every_scenario_come_stay_and_leave() {
     let is_scenario = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "toml");
     for path in paths.iter().filter(is_scenario) {
         let name = path.display().to_string();
-        let scenario = load(path);
+        let mut scenario = load(path);
+        // Those who cannot come have a test of their own.
+        if !scenario.security.bad.is_empty() {
+            scenario.security.bad.clear();
+            scenario = equipped(scenario);
+        }
         let outcome = dry_run(in_small(&scenario));
         let meters = i64::from(outcome.meters);
-        assert_eq!(meters, i64::from(scenario.fleet.meters.min(10)), "{name}");
+        assert_eq!(meters, i64::from(scenario.fleet.meters), "{name}");
         assert_eq!(outcome.held[MeterState::Registered], meters, "{name}: {outcome:?}");
         assert_eq!(outcome.ended[MeterState::Deregistered], meters, "{name}: {outcome:?}");
         assert_eq!(outcome.onboarding.len(), outcome.meters as usize, "{name}: {outcome:?}");
         if !troubled.iter().any(|troubled| path.ends_with(troubled)) {
             assert!(outcome.failures.is_empty(), "{name}: {outcome:?}");
         }
-        // The same seed replays the same run.
-        assert_eq!(dry_run(in_small(&scenario)), outcome, "{name}");
+        // The same seed replays the same run, but for sessions.
+        if !scenario.servers.embedded.ems_listen.scheme.is_secure() {
+            assert_eq!(dry_run(in_small(&scenario)), outcome, "{name}");
+        }
     }
 }
 
@@ -180,7 +208,7 @@ fn provisioned_meters_are_what_their_rows_say() {
     let text = "endpoint\nstranger\n";
     let mut alone = scenario.clone();
     alone.fleet.meters = 1;
-    let alone = alone.provisioned("one.csv", text).expect("a good file");
+    let alone = equipped(alone.provisioned("one.csv", text).expect("a good file"));
     let outcome = dry_run(in_small(&alone));
     assert!(outcome.bootstrap.refused > 0 && outcome.bootstrap.finished == 0, "{outcome:?}");
 }
@@ -224,4 +252,35 @@ fn misbehaving_servers_misbehave_and_meters_get_there() {
     assert_eq!(outcome.held[MeterState::Registered], 10, "{outcome:?}");
     let desk = &outcome.ems.desk;
     assert!(desk.dropped > 0 && desk.unavailable > 0 && desk.delayed > 0, "{desk:?}");
+}
+
+/// A scenario whose meters all have this one thing wrong.
+fn all_wrong(fault: Fault) -> DryRun {
+    let mut scenario = load(&folder().join("bad-credentials.toml"));
+    let share = scenario.security.bad.iter().find(|share| share.fault == fault).copied();
+    let mut share = share.unwrap_or_else(|| panic!("{} is not in it", fault.name()));
+    share.share = "100%".parse().expect("a share");
+    scenario.security.bad = vec![share];
+    dry_run(in_small(&equipped(scenario)))
+}
+
+#[test]
+fn each_thing_that_is_wrong_has_its_failure() {
+    const UNKNOWN_CA: FailureKind = FailureKind::HandshakeAlert(48);
+    for (fault, kind, bootstraps) in [
+        (Fault::WrongKey, FailureKind::HandshakeTimeout, 0),
+        (Fault::UnknownIdentity, FailureKind::HandshakeTimeout, 0),
+        (Fault::WrongAuthority, UNKNOWN_CA, 10),
+        (Fault::SelfSigned, UNKNOWN_CA, 10),
+        (Fault::Expired, FailureKind::HandshakeAlert(45), 10),
+        (Fault::NotYetValid, FailureKind::HandshakeAlert(46), 10),
+        (Fault::WrongName, FailureKind::CertificateWrongName, 10),
+    ] {
+        let outcome = all_wrong(fault);
+        let name = fault.name();
+        assert_eq!(Vec::from_iter(outcome.failures.clone()), [(kind, 10)], "{name}: {outcome:?}");
+        assert_eq!(outcome.held[MeterState::Registered], 0, "{name}: {outcome:?}");
+        assert_eq!(outcome.bootstrap.finished, bootstraps, "{name}: {outcome:?}");
+        assert_eq!(outcome.ems.registrations, 0, "{name}: {outcome:?}");
+    }
 }

@@ -10,7 +10,7 @@ use super::modes::Mode;
 use super::pair::Pair;
 
 /// The word that makes this bench's own binary weigh sessions instead of measuring everything.
-pub const WEIGH: &str = "weigh-for-the-bench";
+pub const WEIGH: &str = "weigh-sessions-for-the-bench";
 
 const SESSIONS: u32 = 4_000;
 /// As the measurement of the engines that the choice of one rested on.

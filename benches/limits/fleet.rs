@@ -1,23 +1,24 @@
 //! Whole sessions (bootstrap and registration) per second with the embedded servers on this machine, and
-//! the memory of an idle registered meter.
+//! the memory of an idle registered meter. What is told of a fleet beside its size are further keys of its scenario.
 
 use std::io::{BufRead, BufReader, Read as _};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bootstorm::base::{Clock, Instant};
+use bootstorm::credentials::files;
 use bootstorm::fleet::{self, FleetConfig, Load};
 use bootstorm::metrics::{MeterState, Stage};
 use bootstorm::protocol::lwm2m::ServerUri;
-use bootstorm::scenario::{self, Overrides, Scenario};
+use bootstorm::scenario::{self, Holders, Overrides, Part, Scenario, Source};
 use bootstorm::servers::Embedded;
 use bootstorm::transport::resources;
 use tokio::sync::mpsc;
 
-/// Exchanges of a session that cost a round trip of their own: Bootstrap-Request, Discover, Delete, two
-/// Writes, Finish, Register.
-pub const ROUND_TRIPS_PER_SESSION: f64 = 7.0;
+/// Keys of a scenario, and the strings they are set to.
+pub type Keys<'a> = [(&'a str, &'a str)];
 
 /// What a fleet in closed loop reached.
 pub struct Sessions {
@@ -32,11 +33,11 @@ pub struct Sessions {
 }
 
 /// Sessions per second of `meters` meters that take turns, `in_flight` at a time.
-pub fn sessions(meters: u32, in_flight: u32, sessions: u64) -> Sessions {
+pub fn sessions(meters: u32, in_flight: u32, sessions: u64, keys: &Keys<'_>) -> Sessions {
     let clock = Clock::start();
-    let scenario = scenario_of(meters);
+    let scenario = scenario_with(meters, keys);
     let servers = Embedded::start(scenario.embedded_config(clock)).expect("loopback ports are free");
-    let bootstrap = ServerUri::coap(servers.bootstrap_address().expect("it is embedded"));
+    let bootstrap = servers.bootstrap_uri().expect("it is embedded");
     let config = config_of(&scenario, &bootstrap, clock, Load::Closed { in_flight, sessions });
     let mut points: Vec<(Instant, u64)> = Vec::new();
     let (_keep, commands) = mpsc::unbounded_channel();
@@ -67,13 +68,13 @@ fn steady_rate(points: &[(Instant, u64)], done: u64) -> f64 {
 }
 
 /// The word that makes this bench's own binary weigh one fleet instead of measuring everything.
-pub const WEIGH: &str = "weigh-for-the-bench";
+pub const WEIGH: &str = "weigh-a-fleet-for-the-bench";
 
 /// Resident bytes that an idle registered meter adds to the generator. Each fleet has a process of its own,
 /// which has no memory of an earlier one to use again, and its servers another.
-pub fn bytes_per_idle_meter(objects: &str, interview: &str, meters: u32) -> f64 {
+pub fn bytes_per_idle_meter(meters: u32, keys: &Keys<'_>) -> f64 {
     let own = std::env::current_exe().expect("a bench knows where it is");
-    let output = Command::new(own).args([WEIGH, objects, interview, &meters.to_string()]).output();
+    let output = Command::new(own).arg(WEIGH).args(told(meters, keys)).output();
     let output = output.expect("a second process");
     let text = String::from_utf8_lossy(&output.stdout);
     text.trim().parse().unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
@@ -81,24 +82,28 @@ pub fn bytes_per_idle_meter(objects: &str, interview: &str, meters: u32) -> f64 
 
 /// Weighs the fleet that the words name, and prints its bytes per meter.
 pub fn weigh(words: &[String]) {
-    let [objects, interview, meters] = argument(words, WEIGH);
-    println!("{}", bytes_per_meter(objects, interview, meters.parse().expect("a number")));
+    let (meters, keys) = heard(words, WEIGH);
+    println!("{}", bytes_per_meter(meters, &keys));
 }
 
-/// What follows the word that says what to do.
-fn argument<'a, const N: usize>(words: &'a [String], behind: &str) -> [&'a str; N] {
+/// How another process is told of a fleet.
+fn told(meters: u32, keys: &Keys<'_>) -> Vec<String> {
+    let keys = keys.iter().map(|(key, value)| format!("{key}={value}"));
+    std::iter::once(meters.to_string()).chain(keys).collect()
+}
+
+/// The fleet that stands behind the word that says what to do.
+fn heard<'a>(words: &'a [String], behind: &str) -> (u32, Vec<(&'a str, &'a str)>) {
     let at = words.iter().position(|word| word == behind).expect("it is there");
-    std::array::from_fn(|number| words[at + 1 + number].as_str())
+    let keys = words[at + 2..].iter().map(|word| word.split_once('=').expect("a key and its value"));
+    (words[at + 1].parse().expect("a number"), keys.collect())
 }
 
-fn bytes_per_meter(objects: &str, interview: &str, meters: u32) -> f64 {
-    let mut servers = ServersElsewhere::start(interview);
+fn bytes_per_meter(meters: u32, keys: &Keys<'_>) -> f64 {
+    let mut servers = ServersElsewhere::start(meters, keys);
     let clock = Clock::start();
-    // Whoever is asked a lot needs longer until it is idle.
-    let hold = if interview == "off" { "1s" } else { "20s" };
-    let scenario = scenario_with(meters, &[("fleet.objects", objects), ("run.hold", hold)]);
-    let in_flight = Load::Closed { in_flight: 256, sessions: meters.into() };
-    let config = config_of(&scenario, &servers.bootstrap, clock, in_flight);
+    let scenario = scenario_with(meters, keys);
+    let config = config_of(&scenario, &servers.bootstrap, clock, Load::Open);
     let before = resident();
     let (mut idle, mut registered) = (0, 0);
     let (_keep, commands) = mpsc::unbounded_channel();
@@ -119,12 +124,8 @@ fn resident() -> u64 {
     resources::memory().expect("/proc is there").resident
 }
 
-fn scenario_of(meters: u32) -> Scenario {
-    scenario_with(meters, &[])
-}
-
-/// A fleet that stays; `further` keys come last.
-fn scenario_with(meters: u32, further: &[(&str, &str)]) -> Scenario {
+/// A fleet that stays, with its credentials if it needs any; `keys` come last.
+fn scenario_with(meters: u32, keys: &Keys<'_>) -> Scenario {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
     let set = [
         format!("fleet.meters={meters}"),
@@ -134,10 +135,32 @@ fn scenario_with(meters: u32, further: &[(&str, &str)]) -> Scenario {
         "run.settle=\"60s\"".to_owned(),
         "run.drain=\"0s\"".to_owned(),
     ];
-    let further = further.iter().map(|(key, value)| format!("{key}=\"{value}\""));
-    let overrides = Overrides { set: set.into_iter().chain(further).collect(), seed: Some(1) };
-    scenario::load(scenario::QUICKSTART_NAME, scenario::QUICKSTART, &overrides, cores)
-        .expect("a valid scenario")
+    let keys = keys.iter().map(|(key, value)| format!("{key}=\"{value}\""));
+    let overrides = Overrides { set: set.into_iter().chain(keys).collect(), seed: Some(1) };
+    let scenario = scenario::load(scenario::QUICKSTART_NAME, scenario::QUICKSTART, &overrides, cores);
+    let scenario = scenario.expect("a valid scenario");
+    let now = Clock::start().origin_unix().as_secs();
+    match scenario.security.source.clone() {
+        Source::Folder(folder) => from_folder(scenario, Path::new(&folder), now),
+        _ => scenario.with_credentials_of_its_own(Part::Run, now).expect("credentials can be made"),
+    }
+}
+
+/// What two processes share: credentials that one of them has made are of no use to the other.
+fn from_folder(scenario: Scenario, folder: &Path, now: u64) -> Scenario {
+    let manifest = files::manifest(folder).expect("a folder of credentials");
+    let holders = Holders {
+        file: folder.display().to_string(),
+        meters: manifest.meters,
+        template: manifest.endpoint.clone(),
+        names: manifest.names.clone(),
+        modes: manifest.servers.iter().map(|(role, _)| (*role, manifest.mode)).collect(),
+    };
+    let scenario = scenario.held_by(holders, Part::Run).expect("credentials of this fleet");
+    let wanted = scenario.wanted_credentials(Part::Run, now).expect("all servers are embedded");
+    let wanted = wanted.expect("it has credentials to be of use");
+    let store = files::read(folder, &manifest, &wanted).expect("a whole folder");
+    scenario.with_credentials(store)
 }
 
 fn config_of(scenario: &Scenario, bootstrap: &ServerUri, clock: Clock, load: Load) -> FleetConfig {
@@ -152,10 +175,10 @@ pub const SERVE: &str = "serve-for-the-bench";
 /// Serves until standard input ends: the other process of the memory figure.
 pub fn serve(words: &[String]) {
     let clock = Clock::start();
-    let [interview] = argument(words, SERVE);
-    let scenario = scenario_with(1, &[("servers.ems_server.interview", interview)]);
+    let (meters, keys) = heard(words, SERVE);
+    let scenario = scenario_with(meters, &keys);
     let servers = Embedded::start(scenario.both_servers(clock)).expect("loopback ports are free");
-    println!("{}", ServerUri::coap(servers.bootstrap_address().expect("it is embedded")));
+    println!("{}", servers.bootstrap_uri().expect("it is embedded"));
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
 }
 
@@ -166,10 +189,10 @@ struct ServersElsewhere {
 }
 
 impl ServersElsewhere {
-    fn start(interview: &str) -> Self {
+    fn start(meters: u32, keys: &Keys<'_>) -> Self {
         let own = std::env::current_exe().expect("a bench knows where it is");
         let mut command = Command::new(own);
-        command.args([SERVE, interview]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(SERVE).args(told(meters, keys)).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("a second process");
         let mut line = String::new();
         let output = child.stdout.take().expect("it is piped");

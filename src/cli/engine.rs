@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::exit::{DESCRIPTORS_HELP, PORT_HELP, RunError};
 use super::progress::{Phase, Progress};
 use super::screen::Screen;
-use super::served::Told;
+use super::served::{Told, streams};
 use super::{machine, print};
 use crate::base::text::{count, counted, latency};
 use crate::base::{Clock, Instant};
@@ -264,6 +264,7 @@ fn conclude(
         handshakes_in_flight: outcome.handshakes_in_flight,
         servers: counts,
         sockets: sockets(&outcome.health.udp),
+        streams: (outcome.health.tcp.attempted > 0).then(|| streams(&outcome.health.tcp)),
         registrations: registrations(scenario, &outcome, servers.accepted, &endpoint),
         generator: GeneratorHealth {
             cpu_seconds: outcome.health.cpu.as_secs_f64(),

@@ -37,8 +37,8 @@ pub struct ProvisionArgs {
     /// Scenario file (TOML) to take the meters, their names and their EMSs from
     scenario: Option<PathBuf>,
 
-    /// Number of meters [default: the scenario's]
-    #[arg(long, value_name = "N")]
+    /// Number of meters, up to 16,000,000 [default: the scenario's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16_000_000))]
     meters: Option<u32>,
 
     /// How meters and servers prove who they are
@@ -162,13 +162,14 @@ fn scenario(args: &ProvisionArgs) -> Result<Scenario, RunError> {
 fn places(args: &ProvisionArgs, scenario: &Scenario) -> Result<Vec<(Role, ServerUri)>, RunError> {
     let given =
         |option: &str, uri: Option<&String>, own: Option<&ServerUri>| -> Result<ServerUri, RunError> {
-            let uri = match (uri, own.filter(|uri| uri.scheme.is_secure())) {
+            let parsed = match (uri, own.filter(|uri| uri.scheme.is_secure())) {
                 (Some(uri), _) => uri.parse(),
                 (None, Some(uri)) => Ok(uri.clone()),
                 (None, None) => "coaps://127.0.0.1".parse(),
             };
-            let uri: ServerUri = uri.map_err(|error| {
-                RunError::input(format!("{option}: {error}"), "try one such as coaps://127.0.0.1:5684")
+            let uri: ServerUri = parsed.map_err(|error| {
+                let given = uri.map_or_else(String::new, |uri| format!(" {uri}"));
+                RunError::input(format!("{option}{given}: {error}"), "try one such as coaps://127.0.0.1:5684")
             })?;
             match uri.scheme.is_secure() {
                 true => Ok(uri),
@@ -180,7 +181,8 @@ fn places(args: &ProvisionArgs, scenario: &Scenario) -> Result<Vec<(Role, Server
         };
     let accounts = &scenario.servers.accounts;
     if args.server.len() > accounts.len() {
-        let message = format!("--server: there are {}", counted(accounts.len() as u64, "account"));
+        let (named, there) = (args.server.len(), counted(accounts.len() as u64, "account"));
+        let message = format!("--server: is given {named} times, and the scenario has {there}");
         return Err(RunError::input(message, "add a [[servers.account]] to the scenario for each EMS"));
     }
     let bootstrap =

@@ -8,16 +8,20 @@ use crate::protocol::server::{
 };
 use crate::report::{
     CampaignFigures, CoarseFigures, Desk, FirmwareFigures, Interviews, Managed, Manner, Observations,
-    QueueMode, Seen, Sends, ServerCounts, ServerRequests,
+    QueueMode, Seen, Sends, ServerCounts, ServerRequests, Sessions, StreamFigures,
 };
+use crate::secure::{CertificateFault, ListenerCounters};
 use crate::servers::{self, BootstrapCounts, EmbeddedConfig, EmsCounts};
-use crate::transport::UdpCounters;
+use crate::transport::{TcpCounters, UdpCounters};
 
 /// What the embedded servers were told, as far as it explains what they counted.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Told {
     bootstrap: Service,
     ems: Service,
+    /// Whether their peers have to prove who they are.
+    bootstrap_secure: bool,
+    ems_secure: bool,
     /// What each campaign does.
     campaigns: Vec<String>,
 }
@@ -25,10 +29,12 @@ pub(super) struct Told {
 impl Told {
     pub(super) fn by(config: &EmbeddedConfig) -> Self {
         let mut told = Told::default();
-        if let Some((_, bootstrap)) = &config.bootstrap {
+        if let Some((listen, bootstrap)) = &config.bootstrap {
             told.bootstrap = bootstrap.service.clone();
+            told.bootstrap_secure = listen.scheme.is_secure();
         }
-        for (_, ems) in &config.ems {
+        for (listen, ems) in &config.ems {
+            told.ems_secure |= listen.scheme.is_secure();
             // They differ in their addresses, Short Server IDs and campaigns only.
             told.ems = ems.service.clone();
             told.campaigns.extend(ems.campaigns.iter().map(|campaign| action(&campaign.action)));
@@ -53,7 +59,8 @@ impl Told {
     }
 
     fn bootstrap(&self, counts: &BootstrapCounts) -> Seen {
-        let BootstrapCounts { counters, traffic, udp, .. } = counts;
+        let BootstrapCounts { counters, traffic, udp, tcp, sessions } = counts;
+        let wire = Wire { traffic, udp, tcp, sessions: sessions.as_ref(), secure: self.bootstrap_secure };
         let operations = named([
             ("requests", counters.requests),
             ("refused", counters.refused),
@@ -73,11 +80,12 @@ impl Told {
             ("lost", counters.lost),
             ("identity-mismatch", counters.identity_mismatch),
         ]);
-        seen(operations, traffic, udp, desk(&self.bootstrap, &counters.desk), None)
+        seen(operations, &wire, desk(&self.bootstrap, &counters.desk), None)
     }
 
     fn ems(&self, counts: &EmsCounts) -> Seen {
-        let EmsCounts { counters, pending, traffic, udp, .. } = counts;
+        let EmsCounts { counters, pending, traffic, udp, tcp, sessions, .. } = counts;
+        let wire = Wire { traffic, udp, tcp, sessions: sessions.as_ref(), secure: self.ems_secure };
         let operations = named([
             ("registrations", counters.registrations),
             ("replaced", counters.replaced),
@@ -94,7 +102,7 @@ impl Told {
             ("registered", counters.registered),
         ]);
         let managed = self.managed(counters, pending);
-        seen(operations, traffic, udp, desk(&self.ems, &counters.desk), Some(managed))
+        seen(operations, &wire, desk(&self.ems, &counters.desk), Some(managed))
     }
 
     fn managed(&self, counters: &EmsCounters, pending: &Pending) -> Managed {
@@ -153,13 +161,39 @@ impl Told {
     }
 }
 
+/// What a server's sockets and sessions counted.
+struct Wire<'a> {
+    traffic: &'a Traffic,
+    udp: &'a UdpCounters,
+    tcp: &'a TcpCounters,
+    sessions: Option<&'a ListenerCounters>,
+    secure: bool,
+}
+
+impl Wire<'_> {
+    /// Datagrams and bytes received, then sent: messages where they are what is on the wire, else what the
+    /// sockets counted.
+    fn datagrams(&self) -> [(u64, u64); 2] {
+        let Wire { traffic, udp, tcp, sessions, .. } = self;
+        match sessions {
+            None => [(traffic.received, traffic.received_bytes), (traffic.sent, traffic.sent_bytes)],
+            Some(_) if tcp.attempted == 0 => [(udp.received, udp.received_bytes), (udp.sent, udp.sent_bytes)],
+            // EMSs may be of both kinds.
+            Some(_) => [
+                (traffic.received, udp.received_bytes + tcp.received_bytes + tcp.late_bytes),
+                (traffic.sent, udp.sent_bytes + tcp.sent_bytes),
+            ],
+        }
+    }
+}
+
 fn seen(
     mut operations: BTreeMap<String, u64>,
-    traffic: &Traffic,
-    udp: &UdpCounters,
+    wire: &Wire<'_>,
     desk: Desk,
     management: Option<Managed>,
 ) -> Seen {
+    let Wire { traffic, udp, tcp, sessions, secure } = *wire;
     operations.append(&mut named([
         ("retransmitted", traffic.retransmitted),
         ("duplicates", traffic.duplicates),
@@ -174,15 +208,59 @@ fn seen(
         ("socket-queue-dropped", udp.queue_dropped),
         ("socket-send-errors", udp.all_send_errors()),
     ]));
+    let [(received, received_bytes), (sent, sent_bytes)] = wire.datagrams();
     Seen {
-        received: traffic.received,
-        received_bytes: traffic.received_bytes,
-        sent: traffic.sent,
-        sent_bytes: traffic.sent_bytes,
+        received,
+        received_bytes,
+        sent,
+        sent_bytes,
         operations,
-        sessions: None,
+        sessions: sessions.map(|counters| self::sessions(counters, secure)),
+        streams: (tcp.attempted > 0).then(|| streams(tcp)),
         desk,
         management,
+    }
+}
+
+fn sessions(counters: &ListenerCounters, secure: bool) -> Sessions {
+    let faults = CertificateFault::ALL.into_iter().zip(counters.certificate_faults);
+    let faults = faults.filter(|(_, times)| *times > 0);
+    Sessions {
+        secure,
+        hellos: counters.hellos,
+        begun: counters.begun,
+        completed: counters.completed,
+        certificates_refused: faults.map(|(fault, times)| (fault.name().to_owned(), times)).collect(),
+        unknown_identities: counters.unknown_identities,
+        timed_out: counters.timed_out,
+        failed: counters.failed,
+        retransmissions: counters.retransmissions,
+        handshake_bytes: counters.handshake_bytes,
+        closed: counters.closed,
+        broken: counters.broken,
+        replaced: counters.replaced,
+        evicted: counters.evicted,
+        noise: counters.noise,
+        peak: counters.peak,
+    }
+}
+
+/// What one end's streams came to, in the words of the report.
+pub(super) fn streams(tcp: &TcpCounters) -> StreamFigures {
+    StreamFigures {
+        opened: tcp.opened,
+        refused: tcp.refused,
+        unanswered: tcp.unanswered,
+        unconnected: tcp.unconnected + tcp.no_socket + tcp.gate_refused,
+        turned_away: tcp.turned_away,
+        ended: tcp.ended,
+        closed: tcp.closed + tcp.cut_short,
+        reset: tcp.reset,
+        broken: tcp.timed_out + tcp.overflowed + tcp.failed,
+        received_bytes: tcp.received_bytes,
+        sent_bytes: tcp.sent_bytes,
+        unsent_bytes: tcp.unsent_bytes,
+        peak: tcp.peak,
     }
 }
 

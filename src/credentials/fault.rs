@@ -59,13 +59,22 @@ impl Fault {
     }
 }
 
-/// Which meters have which fault. Drawn from the seed: which meters, never which keys.
+/// Meters that have a fault.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share {
+    /// What is wrong.
+    pub fault: Fault,
+    /// With their credentials for which server.
+    pub at: Role,
+    /// How much of the fleet.
+    pub share: Percent,
+}
+
+/// Which meters have which fault, one at the most. Drawn from the seed: which meters, never which keys.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Faults {
-    /// For which server their credentials are bad.
-    pub at: Role,
     /// The share of the fleet that has each; at most all of it together.
-    pub shares: Vec<(Fault, Percent)>,
+    pub shares: Vec<Share>,
     /// Where the draw comes from.
     pub seed: Seed,
 }
@@ -73,14 +82,15 @@ pub struct Faults {
 impl Faults {
     /// The fault of a meter's credentials for a server.
     pub fn of(&self, role: Role, number: u32) -> Option<Fault> {
-        if self.shares.is_empty() || role != self.at {
+        if self.shares.iter().all(|share| share.at != role) {
             return None;
         }
         let mut drawn = self.seed.child("credentials", 0).child("meter", number.into()).rng().unit();
-        self.shares.iter().find_map(|(fault, share)| {
-            drawn -= share.fraction();
-            (drawn < 0.0).then_some(*fault)
-        })
+        let hit = self.shares.iter().find(|share| {
+            drawn -= share.share.fraction();
+            drawn < 0.0
+        });
+        hit.filter(|share| share.at == role).map(|share| share.fault)
     }
 }
 
@@ -89,17 +99,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_are_drawn_from_the_seed_for_one_server() {
-        let share = |text: &str| text.parse().expect(text);
-        let shares = vec![(Fault::WrongKey, share("20%")), (Fault::UnknownIdentity, share("30%"))];
-        let faults = Faults { at: Role::Server(101), shares, seed: Seed(4) };
+    fn shares_are_drawn_from_the_seed_for_one_server_each() {
+        let at = Role::Server(101);
+        let share = |fault, at, share: &str| Share { fault, at, share: share.parse().expect(share) };
+        let shares = vec![
+            share(Fault::WrongKey, at, "20%"),
+            share(Fault::UnknownIdentity, at, "30%"),
+            share(Fault::Expired, Role::Server(102), "10%"),
+        ];
+        let faults = Faults { shares, seed: Seed(4) };
         let drawn = |faults: &Faults, role| (0..10_000).map(|n| faults.of(role, n)).collect::<Vec<_>>();
-        let found = drawn(&faults, Role::Server(101));
+        let found = drawn(&faults, at);
         let count = |fault| found.iter().filter(|found| **found == Some(fault)).count();
         assert!((1_800..2_200).contains(&count(Fault::WrongKey)), "{}", count(Fault::WrongKey));
         assert!((2_800..3_200).contains(&count(Fault::UnknownIdentity)));
-        assert_eq!(found, drawn(&faults, Role::Server(101)));
-        assert_ne!(found, drawn(&Faults { seed: Seed(5), ..faults.clone() }, Role::Server(101)));
+        assert_eq!(found, drawn(&faults, at));
+        assert_ne!(found, drawn(&Faults { seed: Seed(5), ..faults.clone() }, at));
+        // Nobody has two of them.
+        let other = drawn(&faults, Role::Server(102));
+        assert!((800..1_200).contains(&other.iter().flatten().count()));
+        assert!(found.iter().zip(&other).all(|(one, other)| one.is_none() || other.is_none()));
         assert!(drawn(&faults, Role::Bootstrap).iter().all(Option::is_none));
     }
 }

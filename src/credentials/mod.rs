@@ -24,7 +24,7 @@ mod store;
 
 pub use authority::{Authority, Validity};
 pub use error::{ListError, MakeError};
-pub use fault::{Fault, Faults};
+pub use fault::{Fault, Faults, Share};
 pub use files::FilesError;
 pub use list::{List, Listed, Reference};
 pub use master::Master;

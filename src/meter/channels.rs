@@ -14,17 +14,17 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::channel::{Channel, Engine};
 use super::credentials::fingerprint;
 use super::map;
 use super::output::{Output, StreamNews};
 use crate::base::Instant;
 use crate::metrics::{Event, FailureKind, Stage};
-use crate::protocol::client::{self, Link, OpenFailed};
+use crate::protocol::client::{self, Link};
 use crate::protocol::lwm2m::Scheme;
 use crate::secure::{self, ClientSecurity, Options, Session};
 
-/// The number of a channel, which is also that of its stream, if it is one. Never used twice by one meter.
-pub(super) type ChannelId = std::num::NonZeroU32;
+pub(super) use super::channel::{ChannelId, Over};
 
 /// What a channel is to be.
 pub(super) struct Wanted {
@@ -41,6 +41,8 @@ pub(super) struct Channels {
     news: VecDeque<News>,
     /// What channels are to be once the names of their servers have addresses.
     awaiting_names: Vec<(Link, Wanted)>,
+    /// Servers that datagram sessions were closed with, and that may say farewell in turn (RFC 5246 §7.2.1).
+    parted: Vec<SocketAddr>,
     /// What is said and heard, if somebody wants to see it.
     tap: Option<VecDeque<Output>>,
 }
@@ -61,87 +63,6 @@ pub(super) enum News {
     Unusable(Link),
 }
 
-/// How a channel came to its end.
-#[derive(Clone, Copy)]
-pub(super) enum Over {
-    /// It was never of use.
-    Failed(FailureKind, OpenFailed),
-    /// It was, until now.
-    Closed(client::Closed),
-}
-
-impl Over {
-    /// Nobody was reached, for this reason.
-    fn unreached(kind: FailureKind) -> Self {
-        Over::Failed(kind, OpenFailed::Unreachable)
-    }
-
-    fn failed(why: secure::Failure) -> Self {
-        Over::Failed(map::handshake_failure(why), OpenFailed::Handshake { alert: why.alert() })
-    }
-}
-
-struct Channel {
-    id: ChannelId,
-    address: SocketAddr,
-    scheme: Scheme,
-    /// Which link it was opened for first: whose handshake it was.
-    opener: Link,
-    /// Of what it was opened with.
-    fingerprint: u64,
-    /// When its session, or before that its stream, was begun.
-    began: Instant,
-    engine: Engine,
-    /// The session has come up.
-    connected: bool,
-    /// Those who use it know.
-    announced: bool,
-}
-
-enum Engine {
-    /// A stream that is not connected yet, and how its session is to begin.
-    Connecting(Box<ClientSecurity>),
-    Session(Session),
-}
-
-impl Channel {
-    fn session(&mut self) -> Option<&mut Session> {
-        match &mut self.engine {
-            Engine::Session(session) => Some(session),
-            Engine::Connecting(_) => None,
-        }
-    }
-
-    fn is_handshaking(&self) -> bool {
-        let begun = matches!(self.engine, Engine::Session(_));
-        begun && !self.connected && self.scheme.is_secure()
-    }
-
-    fn timeout(&self) -> Option<Instant> {
-        match &self.engine {
-            Engine::Session(session) => session.poll_timeout(),
-            Engine::Connecting(_) => None,
-        }
-    }
-
-    /// What its end is to those who use it.
-    fn over(&self, how: secure::Closed) -> Over {
-        /// RFC 5246 §7.2.1.
-        const CLOSE_NOTIFY: u8 = 0;
-        match (how, self.connected) {
-            (secure::Closed::Orderly, true) => Over::Closed(client::Closed::Orderly),
-            (secure::Closed::Failed(why), true) => {
-                Over::Closed(client::Closed::Broken { alert: why.alert() })
-            }
-            (secure::Closed::Failed(why), false) => Over::failed(why),
-            (secure::Closed::Orderly, false) if self.scheme.is_stream() => {
-                Over::unreached(FailureKind::ConnectionRefused)
-            }
-            (secure::Closed::Orderly, false) => Over::failed(secure::Failure::Alert(CLOSE_NOTIFY)),
-        }
-    }
-}
-
 impl Channels {
     pub(super) fn new(options: Arc<Options>) -> Self {
         Channels {
@@ -150,6 +71,7 @@ impl Channels {
             last: 0,
             news: VecDeque::new(),
             awaiting_names: Vec::new(),
+            parted: Vec::new(),
             tap: None,
         }
     }
@@ -229,10 +151,14 @@ impl Channels {
     /// Ends a channel in good order: its session says so to the server, and its stream is closed after that.
     pub(super) fn close(&mut self, id: ChannelId, now: Instant) {
         if let Some(channel) = self.find(id)
+            && let (server, stream) = (channel.address, channel.scheme.is_stream())
             && let Some(session) = channel.session()
         {
             session.close(now);
             self.pump(id, now);
+            if !stream && !self.parted.contains(&server) {
+                self.parted.push(server);
+            }
         }
         self.remove(id, true, Event::HandshakeAbandoned);
         self.news.push_back(News::Gone(id));
@@ -269,11 +195,29 @@ impl Channels {
     /// A datagram came in. Whether it is a session's at all; if so, whether it meant anything.
     pub(super) fn handle_datagram(&mut self, from: SocketAddr, bytes: &[u8], now: Instant) -> Option<bool> {
         let mut channels = self.open.iter_mut();
-        let channel = channels.find(|channel| channel.address == from && !channel.scheme.is_stream())?;
+        let Some(channel) = channels.find(|channel| channel.address == from && !channel.scheme.is_stream())
+        else {
+            return self.is_farewell(from, bytes).then_some(true);
+        };
         let (id, connected) = (channel.id, channel.connected);
         channel.session()?.handle_input(bytes, now);
-        // In a handshake, a piece of a message is no noise.
-        Some(self.pump(id, now) || !connected)
+        // In a handshake, a piece of a message is no noise; nor are the acknowledgements and tickets of DTLS 1.3, which
+        // look like all other records of it (RFC 9147 §4) and mean something to the engine alone.
+        let silent = !connected || matches!(bytes.first(), Some(0x20..=0x3F));
+        Some(self.pump(id, now) || silent)
+    }
+
+    /// Whether a server says farewell to a session that the meter has closed.
+    fn is_farewell(&mut self, from: SocketAddr, bytes: &[u8]) -> bool {
+        // Content type 21 (RFC 6347 §4.1): what the alert says is encrypted for a session that is no more.
+        const ALERT: u8 = 21;
+        let parted = self.parted.iter().position(|server| *server == from);
+        let farewell = parted.filter(|_| bytes.first() == Some(&ALERT));
+        if let Some(at) = farewell {
+            self.parted.remove(at);
+            self.parted.shrink_to_fit();
+        }
+        farewell.is_some()
     }
 
     /// News of a stream; of one that was closed meanwhile, nobody wants any.
@@ -293,6 +237,11 @@ impl Channels {
             (StreamNews::Data(bytes), Engine::Session(session)) => {
                 session.handle_input(&bytes, now);
                 self.pump(id, now);
+            }
+            // A server that stops or dies ends its streams like this, over TLS without a close_notify. Nothing
+            // can be cut off unseen: messages have their lengths (RFC 8323 §3.2).
+            (StreamNews::Ended, Engine::Session(_)) if channel.connected => {
+                self.fail(id, secure::Closed::Orderly);
             }
             (StreamNews::Ended, Engine::Session(session)) => {
                 session.handle_end(now);

@@ -142,10 +142,18 @@ impl Meter {
             return (!meant_something).then_some(NoiseKind::Unexpected);
         }
         // Never by a way that is to be secure: what comes there in plain is not the server's.
-        let Some(link) = self.link_at(from, None, datagram) else { return Some(NoiseKind::UnknownSource) };
+        let Some(link) = self.link_at(from, None, datagram) else {
+            return (!self.is_late_record(datagram)).then_some(NoiseKind::UnknownSource);
+        };
         self.show(Direction::Received, link, from, datagram);
         self.client.handle_input(link, datagram, now);
         None
+    }
+
+    /// Whether a datagram from nowhere is the rest of a session that was closed: the server answers a close_notify
+    /// by its own, which nobody has to wait for (RFC 5246 §7.2.1). Records begin as no CoAP message does (RFC 7983).
+    fn is_late_record(&self, datagram: &[u8]) -> bool {
+        self.channels.is_some() && matches!(datagram.first(), Some(20..=63))
     }
 
     /// News of a stream; of one that was closed meanwhile, nobody wants any.

@@ -6,6 +6,7 @@
 //! what the recorder counts.
 
 mod actor;
+mod channel;
 mod channels;
 mod credentials;
 mod device;

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use super::{Inputs, handshakes, managed};
+use super::{Inputs, Seen, handshakes, managed};
 use crate::metrics::{MeterState, NotificationFate, RequestFate, RequestKind, Snapshot, States};
 
 /// How many endpoints a balance lists at most; the rest are only counted.
@@ -194,6 +194,9 @@ fn datagrams(snapshot: &Snapshot, inputs: &Inputs<'_>) -> [Balance; 2] {
             Balance { binding: false, ..skipped }
         });
     };
+    if seen.iter().any(|seen| seen.streams.is_some()) {
+        return bytes(names, snapshot, &seen);
+    }
     let received = seen.iter().map(|seen| seen.received).sum();
     let sent = seen.iter().map(|seen| seen.sent).sum();
     [
@@ -208,6 +211,27 @@ fn datagrams(snapshot: &Snapshot, inputs: &Inputs<'_>) -> [Balance; 2] {
             snapshot.traffic.received,
             sent,
             "datagrams received by the meters <= sent by the servers",
+        ),
+    ]
+}
+
+/// The same in bytes, where streams have no datagrams.
+fn bytes(names: [&str; 2], snapshot: &Snapshot, seen: &[&Seen]) -> [Balance; 2] {
+    let received = seen.iter().map(|seen| seen.received_bytes).sum();
+    let sent = seen.iter().map(|seen| seen.sent_bytes).sum();
+    let traffic = &snapshot.traffic;
+    [
+        Balance::at_most(
+            names[0],
+            received,
+            traffic.sent_bytes,
+            "bytes received by the servers <= sent by the meters",
+        ),
+        Balance::at_most(
+            names[1],
+            traffic.received_bytes,
+            sent,
+            "bytes received by the meters <= sent by the servers",
         ),
     ]
 }

@@ -57,6 +57,7 @@ pub fn inputs(totals: &Totals) -> Inputs<'_> {
         handshakes_in_flight: 0,
         servers: vec![server("bootstrap"), server("ems")],
         sockets: SocketFigures::default(),
+        streams: None,
         registrations: registrations(),
         generator: GeneratorHealth {
             cpu_seconds: 1.25,

@@ -32,6 +32,8 @@ pub struct Inputs<'a> {
     pub servers: Vec<ServerCounts>,
     /// What the meters' sockets counted.
     pub sockets: SocketFigures,
+    /// What became of the meters' streams; none if there were none.
+    pub streams: Option<StreamFigures>,
     /// Both sides of the registrations.
     pub registrations: Registrations,
     /// What the run cost this machine.
@@ -94,6 +96,37 @@ pub struct SocketFigures {
     pub queue_dropped: u64,
     /// Not sent: the kernel would not.
     pub send_errors: u64,
+}
+
+/// Streams (TCP connections) of one end. Of those opened, each was closed by either end, broke, or is open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct StreamFigures {
+    /// Connected, or accepted.
+    pub opened: u64,
+    /// Not connected: nobody listens there.
+    pub refused: u64,
+    /// Not connected: nobody answered in time.
+    pub unanswered: u64,
+    /// Not connected, for any other reason: no descriptor, no address, no route, not allowed.
+    pub unconnected: u64,
+    /// Not accepted, for want of room.
+    pub turned_away: u64,
+    /// Ended by the other end in good order.
+    pub ended: u64,
+    /// Closed by this end.
+    pub closed: u64,
+    /// Torn down by the other end.
+    pub reset: u64,
+    /// Broken: the other end acknowledged or took nothing for too long, or for any other reason.
+    pub broken: u64,
+    /// Bytes read.
+    pub received_bytes: u64,
+    /// Bytes the kernel took.
+    pub sent_bytes: u64,
+    /// Bytes that were to be sent and never were.
+    pub unsent_bytes: u64,
+    /// The most that were open at a time; of several shards or workers, the sum of theirs.
+    pub peak: u64,
 }
 
 impl SocketFigures {

@@ -33,7 +33,7 @@ mod fixture;
 pub use balances::{Balance, LISTED, Listed};
 pub use cost::{Cost, RegistrationCost};
 pub use hlog::{HlogError, recompute};
-pub use inputs::{GeneratorHealth, Inputs, RunInfo, SocketFigures};
+pub use inputs::{GeneratorHealth, Inputs, RunInfo, SocketFigures, StreamFigures};
 pub use keyed::Keyed;
 pub use model::{
     Arrivals, Fleet, Generator, Handshakes, Requests, Run, RunReport, SCHEMA_VERSION, StageFigures,

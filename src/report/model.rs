@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::{
-    Balance, GeneratorHealth, Inputs, Keyed, RegistrationCost, RunInfo, ServerCounts, SocketFigures, Verdict,
-    balances,
+    Balance, GeneratorHealth, Inputs, Keyed, RegistrationCost, RunInfo, ServerCounts, SocketFigures,
+    StreamFigures, Verdict, balances,
 };
 use crate::metrics::{
     HandshakeCounts, Lag, LatencySummary, ManagementKind, MeterState, NoiseKind, NotificationFate,
@@ -57,6 +57,8 @@ pub struct RunReport {
     pub noise: Keyed<u64>,
     /// What became of datagrams at the meters' sockets.
     pub sockets: SocketFigures,
+    /// What became of the meters' streams; null if there were none.
+    pub streams: Option<StreamFigures>,
     /// Sums that must come out even.
     pub balances: Keyed<Balance>,
     /// What the servers saw, by name.
@@ -318,6 +320,7 @@ impl RunReport {
                 .map(|kind| (kind.name(), snapshot.noise[kind.index()] + inputs.sockets.noise(kind)))
                 .collect(),
             sockets: inputs.sockets,
+            streams: inputs.streams,
             balances: balances.into_iter().map(|balance| (balance.name.clone(), balance)).collect(),
             servers: inputs.servers.into_iter().map(|server| (server.name.clone(), server)).collect(),
             run: Run::new(inputs.run, snapshot.elapsed),

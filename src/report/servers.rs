@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::StreamFigures;
+
 /// A server of the run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ServerCounts {
@@ -20,13 +22,13 @@ pub struct ServerCounts {
 /// What an embedded server counted.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Seen {
-    /// Datagrams received.
+    /// Datagrams received; of streams, messages.
     pub received: u64,
-    /// Their bytes of UDP payload.
+    /// Bytes of UDP or TCP payload received.
     pub received_bytes: u64,
-    /// Datagrams sent.
+    /// Datagrams sent; of streams, messages.
     pub sent: u64,
-    /// Their bytes of UDP payload.
+    /// Bytes of UDP or TCP payload sent.
     pub sent_bytes: u64,
     /// Operations by name, and whatever else it counts.
     pub operations: BTreeMap<String, u64>,
@@ -34,6 +36,8 @@ pub struct Seen {
     pub desk: Desk,
     /// Its sessions; none if it speaks plain CoAP over UDP.
     pub sessions: Option<Sessions>,
+    /// Its streams; none if it is spoken to by datagrams.
+    pub streams: Option<StreamFigures>,
     /// What it asked and told devices, and what they told it; an EMS only.
     pub management: Option<Managed>,
 }

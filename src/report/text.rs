@@ -2,7 +2,7 @@
 
 mod managed;
 
-use super::{Balance, Keyed, RunReport, ServerCounts, StageFigures};
+use super::{Balance, Keyed, RunReport, ServerCounts, StageFigures, StreamFigures};
 use crate::base::text::{count, counted, figure, memory, wrap};
 
 /// Width of the summary in columns.
@@ -212,6 +212,14 @@ fn traffic(page: &mut Page, report: &RunReport) {
         &format!("{}, of which {again} and {} noise", count(traffic.received), count(noise)),
     );
     page.row("dropped", &format!("{} by the kernel", count(traffic.kernel_drops)));
+    if let Some(streams) = &report.streams {
+        page.row("streams", &streams_of(streams));
+    }
+    for (name, server) in report.servers.entries() {
+        if let Some(streams) = server.seen.as_ref().and_then(|seen| seen.streams.as_ref()) {
+            page.row("", &format!("{name}: {}", streams_of(streams)));
+        }
+    }
     let sockets = &report.sockets;
     let odd = [
         (sockets.refused, "not sent: the destination is not allowed"),
@@ -227,6 +235,25 @@ fn traffic(page: &mut Page, report: &RunReport) {
         let odd: Vec<_> = odd.iter().map(|(number, what)| format!("{} {what}", count(*number))).collect();
         page.row("sockets", &odd.join("; "));
     }
+}
+
+/// What streams came to, without what did not happen.
+fn streams_of(streams: &StreamFigures) -> String {
+    let all = [
+        (streams.opened, "opened"),
+        (streams.closed, "closed"),
+        (streams.ended, "ended by the other end"),
+        (streams.reset, "reset"),
+        (streams.broken, "broken"),
+        (streams.refused, "refused"),
+        (streams.unanswered, "unanswered"),
+        (streams.unconnected, "not connected"),
+        (streams.turned_away, "turned away"),
+        (streams.peak, "at a time"),
+    ];
+    let all = all.into_iter().filter(|(number, _)| *number > 0);
+    let all: Vec<_> = all.map(|(number, what)| format!("{} {what}", count(number))).collect();
+    all.join(", ")
 }
 
 fn generator(page: &mut Page, report: &RunReport) {

@@ -25,9 +25,9 @@ pub use error::ScenarioError;
 pub use fitted::Fitted;
 pub use provision::{DirectoryFile, Provisioning};
 pub use resolved::{
-    Account, Bad, Bootstrap, BootstrapServer, BootstrapTerms, CardTerms, Coap, Embedded, EmsCampaign,
-    EmsServer, Fleet, Goal, ListenAt, Local, Manners, Mode, PlanFor, PortRange, Retry, Run, Scenario,
-    Security, ServerChoice, Servers, Service, Source,
+    Account, Bootstrap, BootstrapServer, BootstrapTerms, CardTerms, Coap, Embedded, EmsCampaign, EmsServer,
+    Fleet, Goal, ListenAt, Local, Manners, Mode, PlanFor, PortRange, Retry, Run, Scenario, Security,
+    ServerChoice, Servers, Service, Source,
 };
 pub use secured::Holders;
 

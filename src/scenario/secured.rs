@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::base::text::counted;
+use crate::base::text::{count, counted};
 use crate::credentials::{Mode, Role};
 use crate::fleet::endpoint::EndpointTemplate;
 use crate::protocol::lwm2m::{Scheme, Version};
@@ -70,8 +70,11 @@ impl Scenario {
             self.fleet.meters = meters.max(1);
         }
         if self.fleet.meters > meters {
-            let problem =
-                format!("is for {}, and the scenario has {}", counted(meters, "meter"), self.fleet.meters);
+            let problem = format!(
+                "is for {}, and the scenario has {}",
+                counted(meters, "meter"),
+                count(self.fleet.meters)
+            );
             return Err(refuse(problem, format!("set fleet.meters = {meters}, or provision more")));
         }
         if self.fleet.endpoint.listed(0).is_none() {

@@ -14,10 +14,12 @@ use crate::faults::LinkFaults;
 use crate::fleet::plan::Plan;
 use crate::metrics::{Event, FailureKind, Stage, States};
 use crate::protocol::client;
-use crate::protocol::lwm2m::ServerUri;
+use crate::protocol::lwm2m::{Scheme, ServerUri};
 use crate::protocol::server::{
-    BootstrapConfig, BootstrapCounters, BootstrapServer, Ems, EmsConfig, EmsCounters,
+    BootstrapConfig, BootstrapCounters, BootstrapServer, Ems, EmsConfig, EmsCounters, Server,
 };
+use crate::secure::{Options, ServerSecurity};
+use crate::servers::secured::{Secured, listener_config, transport_of};
 
 /// The most meters that take part in a dry run.
 pub const DRY_RUN_METERS: u32 = 10;
@@ -29,9 +31,11 @@ pub struct DryRunConfig {
     /// What the meters share; it names [`World::BOOTSTRAP`] as their Bootstrap-Server.
     pub client: Arc<client::Config>,
     /// The Bootstrap-Server; it hands out the addresses of the EMSs.
-    pub bootstrap: BootstrapConfig,
+    pub bootstrap: (Way, BootstrapConfig),
     /// The EMSs, each at its [`ems_address`].
-    pub ems: Vec<EmsConfig>,
+    pub ems: Vec<(Way, EmsConfig)>,
+    /// What all sessions share.
+    pub options: Arc<Options>,
     /// Draws everything random, the arrivals aside.
     pub seed: Seed,
     /// The links, both ways.
@@ -42,6 +46,27 @@ pub struct DryRunConfig {
     pub settle: Duration,
     /// How long de-registering may take.
     pub drain: Duration,
+}
+
+/// Over what a server is spoken to.
+#[derive(Clone, Default)]
+pub struct Way {
+    /// By which scheme.
+    pub scheme: Scheme,
+    /// What the server proves itself with, and knows its meters by; needed where the scheme is
+    /// [secure](Scheme::is_secure), and passed over elsewhere.
+    pub security: Option<ServerSecurity>,
+}
+
+impl Way {
+    fn host<S: Server>(self, machine: S, options: &Arc<Options>) -> Secured<S> {
+        // A session for each meter, and room for those that come again.
+        let sessions = 2 * DRY_RUN_METERS as usize;
+        match listener_config(self.scheme, self.security, sessions, options.clone()) {
+            Some(listener) => Secured::new(machine, listener, Instant::ZERO),
+            None => Secured::plain(machine),
+        }
+    }
 }
 
 /// Where the EMS of this number, from 0, is in a dry run; the first is at [`World::EMS`].
@@ -75,21 +100,25 @@ pub struct DryRun {
 pub fn dry_run(config: DryRunConfig) -> DryRun {
     let seed = config.seed;
     let mut world = World::new(WorldConfig { seed, link: config.link });
-    world.set_bootstrap_server(Some(BootstrapServer::new(
-        config.bootstrap,
-        seed.child("bootstrap-server", 0),
-    )));
+    let options = config.options;
+    world.set_options(options.clone());
+    let (way, bootstrap) = config.bootstrap;
+    let (transport, proven) = (transport_of(way.scheme), way.scheme.is_secure());
+    let bootstrap = BootstrapConfig { transport, proven, ..bootstrap };
+    let bootstrap = BootstrapServer::new(bootstrap, seed.child("bootstrap-server", 0));
+    world.set_secured_bootstrap_server(Some(way.host(bootstrap, &options)));
     let servers: Vec<SocketAddr> = (0..).map(ems_address).take(config.ems.len()).collect();
-    for ((number, address), ems) in (0..).zip(&servers).zip(config.ems) {
-        let mut ems = ems;
+    for ((number, address), (way, ems)) in (0..).zip(&servers).zip(config.ems) {
+        let mut ems =
+            EmsConfig { transport: transport_of(way.scheme), proven: way.scheme.is_secure(), ..ems };
         if ems.uri.is_empty() {
-            ems.uri = ServerUri::coap(*address).to_string();
+            ems.uri = ServerUri::at(way.scheme, *address).to_string();
         }
-        let ems = Some(Ems::new(ems, 0, seed.child("ems", number)));
+        let ems = Some(way.host(Ems::new(ems, 0, seed.child("ems", number)), &options));
         if *address == World::EMS {
-            world.set_ems(ems);
+            world.set_secured_ems(ems);
         } else {
-            world.set_ems_at(*address, ems);
+            world.set_secured_ems_at(*address, ems);
         }
     }
     let mut last_arrival = Instant::ZERO;

@@ -9,6 +9,6 @@ mod world;
 #[cfg(test)]
 mod tests;
 
-pub use dry_run::{DRY_RUN_METERS, DryRun, DryRunConfig, dry_run, ems_address};
+pub use dry_run::{DRY_RUN_METERS, DryRun, DryRunConfig, Way, dry_run, ems_address};
 pub use streams::{Cut, Pieces};
 pub use world::{Direction, ServerId, World, WorldConfig};

@@ -101,6 +101,11 @@ impl World {
     /// Where the EMS is.
     pub const EMS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1)), 5683);
 
+    /// From where a meter sends its datagrams.
+    pub fn address_of(meter: u32) -> SocketAddr {
+        address_of(meter)
+    }
+
     /// An empty world at the origin of time.
     pub fn new(config: WorldConfig) -> Self {
         let link = |name| Link::new(config.link, config.seed.child(name, 0).rng());
@@ -162,12 +167,17 @@ impl World {
     /// Puts a further EMS into the world, in place of the one there was at that address; without one, what
     /// goes there is kept for [`World::take_strays`].
     pub fn set_ems_at(&mut self, address: SocketAddr, server: Option<Ems>) -> ServerId {
+        self.set_secured_ems_at(address, server.map(Secured::plain))
+    }
+
+    /// The same for one that may be behind sessions or streams.
+    pub fn set_secured_ems_at(&mut self, address: SocketAddr, server: Option<Secured<Ems>>) -> ServerId {
         let known = self.further.iter().position(|site| site.address() == address);
         let place = known.unwrap_or_else(|| {
             self.further.push(Site::new(address));
             self.further.len() - 1
         });
-        self.further[place].set(server.map(Secured::plain));
+        self.further[place].set(server);
         let id = ServerId::Further(u8::try_from(place).expect("a world has a handful of servers"));
         self.break_streams(id);
         id
@@ -333,6 +343,13 @@ impl World {
     /// Puts a datagram of the test's own making on the way to a server, as if from `from`.
     pub fn inject_to_server(&mut self, server: ServerId, from: SocketAddr, bytes: &[u8]) {
         self.push(self.now, What::ToServer { server, from, bytes: bytes.to_vec() });
+    }
+
+    /// Puts bytes of the test's own making on the streams of a meter, between what its ends write.
+    pub fn inject_to_streams(&mut self, meter: u32, direction: Direction, bytes: &[u8]) {
+        for stream in self.streams.held_by(meter) {
+            self.put(stream, direction, Flow::Bytes(bytes.to_vec()));
+        }
     }
 
     /// Lets the world run until `done` says so or `limit` is reached; whether it was `done`.

@@ -1,7 +1,7 @@
 //! How meters and servers prove who they are, in words.
 
 use crate::base::text::{count, counted};
-use crate::credentials::Mode;
+use crate::credentials::{Mode, Share};
 use crate::protocol::lwm2m::Scheme;
 use crate::scenario::{ListenAt, Scenario, ServerChoice, Source};
 use crate::secure::Version;
@@ -22,7 +22,7 @@ pub(super) fn lines(scenario: &Scenario) -> Vec<(&'static str, String)> {
         }
         lines.extend(bad(scenario).map(|words| ("", words)));
     }
-    lines.extend(streams(scenario, &schemes).map(|words| ("streams", words)));
+    lines.extend(streams(scenario).map(|words| ("streams", words)));
     lines
 }
 
@@ -68,22 +68,20 @@ fn known_by(scenario: &Scenario) -> String {
 
 fn bad(scenario: &Scenario) -> Option<String> {
     let bad = &scenario.security.bad;
-    let shares: Vec<_> = bad
-        .shares
-        .iter()
-        .map(|(fault, share)| format!("{share} {}", fault.name().replace('_', " ")))
-        .collect();
-    (!shares.is_empty()).then(|| format!("bad credentials for server {}: {}", bad.at, shares.join(", ")))
+    let words = |Share { fault, at, share }: &Share| {
+        format!("{share} {} for server {at}", fault.name().replace('_', " "))
+    };
+    let shares: Vec<_> = bad.iter().map(words).collect();
+    (!shares.is_empty()).then(|| format!("bad credentials: {}", shares.join(", ")))
 }
 
 /// What streams cost, which other ways do not.
-fn streams(scenario: &Scenario, schemes: &[(Scheme, bool)]) -> Option<String> {
-    let streams = schemes.iter().filter(|(scheme, _)| scheme.is_stream());
-    let (all, own) = streams.fold((0, 0), |(all, own), (_, embedded)| (all + 1, own + u64::from(*embedded)));
+fn streams(scenario: &Scenario) -> Option<String> {
+    let (all, own) = scenario.streams();
     (all > 0).then(|| {
-        let meters = u64::from(scenario.fleet.meters);
-        let (each, here) = (counted(all, "connection"), count(meters * (all + own)));
+        let each = counted(u64::from(all), "connection");
+        let here = count(u64::from(scenario.fleet.meters) * u64::from(all + own));
         let both = if own > 0 { ", the embedded servers' ends included" } else { "" };
-        format!("{each} for each meter: a descriptor each, {here} in all{both}")
+        format!("{each} at a time for each meter: a descriptor each, {here} in all{both}")
     })
 }

@@ -180,6 +180,9 @@ fn server(folder: &Path, server: &WantedServer, wanted: &Wanted) -> Result<Mater
     let files = Files::of(server.role);
     let anchor_path = folder.join(Files::AUTHORITY);
     let anchors = certificates(&anchor_path, &read_bytes(&anchor_path, Holds::NoSecrets)?)?;
+    if anchors.is_empty() {
+        return Err(FilesError::content(&anchor_path, "holds no certificate"));
+    }
     let [own, own_key] = [&files.own, &files.own_key].map(|name| folder.join(name));
     let mut own = by_name(pairs(&own, &own_key)?, server, wanted)?;
     // Whoever took the authority's key away wants no more certificates made.

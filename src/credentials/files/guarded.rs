@@ -28,7 +28,7 @@ pub(super) enum Holds {
 
 /// Makes a folder for its owner alone; one that is there already must be empty.
 pub(super) fn create_folder(path: &Path) -> Result<(), FilesError> {
-    let failed = |error| FilesError::File { path: path.to_owned(), error };
+    let failed = |error| FilesError::Unwritable { path: path.to_owned(), error };
     match DirBuilder::new().mode(FOLDER).recursive(false).create(path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             if fs::read_dir(path).map_err(failed)?.next().is_some() {
@@ -44,7 +44,7 @@ pub(super) fn create_folder(path: &Path) -> Result<(), FilesError> {
 pub(super) fn create(path: &Path, holds: Holds) -> Result<File, FilesError> {
     let mode = if holds == Holds::Secrets { SECRET } else { PLAIN };
     let made = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-    made.map_err(|error| FilesError::File { path: path.to_owned(), error })
+    made.map_err(|error| FilesError::Unwritable { path: path.to_owned(), error })
 }
 
 /// The bytes of a file that may hold secrets: refused if it does and others than its owner can read it.

@@ -42,6 +42,14 @@ pub enum FilesError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// The system said no to something that was to be written.
+    #[error("{path}: cannot be written: {error}", path = path.display())]
+    Unwritable {
+        /// Which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
     /// Others can read a file that holds secrets.
     #[error("{path}: its permissions are {mode:04o}, so others than its owner can read the secrets in it", path = path.display())]
     TooOpen {
@@ -75,6 +83,9 @@ impl FilesError {
         match self {
             FilesError::File { .. } => {
                 "name a folder that `bootstorm provision` made, or a list that is there"
+            }
+            FilesError::Unwritable { .. } => {
+                "name a new folder in one that is there, can be written and has room"
             }
             FilesError::TooOpen { .. } => "take the permissions of others away: chmod 600 (700 for a folder)",
             FilesError::NotEmpty(_) => {

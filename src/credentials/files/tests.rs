@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::base::Seed;
-use crate::credentials::{Fault, Faults, Master, Mode, Names, Role, Store, Wanted, WantedServer};
+use crate::credentials::{Fault, Faults, Master, Mode, Names, Role, Share, Store, Wanted, WantedServer};
 use crate::protocol::lwm2m::Value;
 
 const EMS: Role = Role::Server(101);
@@ -195,8 +195,8 @@ fn bad_certificates_come_out_of_a_folder_as_long_as_its_authority_signs() {
     let (_parent, path) = folder(2, Mode::X509);
     let good = read_back(&path, &wanted(2, Mode::X509));
     let mut bad = wanted(2, Mode::X509);
-    let shares = vec![(Fault::Expired, "100%".parse().expect("a share"))];
-    bad.faults = Some(Faults { at: EMS, shares, seed: Seed(1) });
+    let all = Share { fault: Fault::Expired, at: EMS, share: "100%".parse().expect("a share") };
+    bad.faults = Some(Faults { shares: vec![all], seed: Seed(1) });
     let spoilt = read_back(&path, &bad);
     assert_ne!(key(&good, EMS, 0), key(&spoilt, EMS, 0));
     assert_eq!(key(&good, Role::Bootstrap, 0), key(&spoilt, Role::Bootstrap, 0));

@@ -208,7 +208,7 @@ impl Folder<'_> {
         let path: PathBuf = self.path.join(name);
         let mut out = BufWriter::with_capacity(1 << 16, create(&path, holds)?);
         let written = write(&mut out).and_then(|()| out.flush());
-        written.map_err(|error| FilesError::File { path, error })
+        written.map_err(|error| FilesError::Unwritable { path, error })
     }
 }
 

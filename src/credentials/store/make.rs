@@ -170,7 +170,7 @@ impl<'a> Maker<'a> {
 
 /// The authority that nobody trusts, where some meters are to have their certificates from it.
 fn stranger(wanted: &Wanted) -> Result<Option<Authority>, MakeError> {
-    let wrong = |faults: &Faults| faults.shares.iter().any(|(fault, _)| *fault == Fault::WrongAuthority);
+    let wrong = |faults: &Faults| faults.shares.iter().any(|share| share.fault == Fault::WrongAuthority);
     let wrong = wanted.faults.as_ref().is_some_and(wrong);
     wrong.then(|| Authority::make(STRANGER, Validity::around(wanted.now))).transpose()
 }

@@ -1,6 +1,6 @@
 use super::*;
-use crate::credentials::Fault;
 use crate::credentials::authority::signed;
+use crate::credentials::{Fault, Share};
 use crate::protocol::lwm2m::Value;
 use crate::secure::ServerSecurity;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -20,11 +20,16 @@ fn server(role: Role, mode: Mode) -> WantedServer {
 }
 
 fn wanted(meters: u32, mode: Mode, shares: &[(Fault, &str)]) -> Wanted {
-    let shares = shares.iter().map(|(fault, share)| (*fault, share.parse().expect("a share"))).collect();
+    let share = |(fault, share): &(Fault, &str)| Share {
+        fault: *fault,
+        at: EMS,
+        share: share.parse().expect("a share"),
+    };
+    let shares = shares.iter().map(share).collect();
     Wanted {
         names: Names::new(meters, |number| format!("m{number}")),
         servers: vec![server(Role::Bootstrap, mode), server(EMS, mode)],
-        faults: Some(Faults { at: EMS, shares, seed: crate::base::Seed(1) }),
+        faults: Some(Faults { shares, seed: crate::base::Seed(1) }),
         now: 1_800_000_000,
     }
 }

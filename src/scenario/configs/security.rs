@@ -64,8 +64,7 @@ impl Scenario {
         if servers.is_empty() {
             return Ok(None);
         }
-        let bad = &self.security.bad;
-        let faults = Faults { at: bad.at, shares: bad.shares.clone(), seed: self.run.seed };
+        let faults = Faults { shares: self.security.bad.clone(), seed: self.run.seed };
         let endpoint = self.fleet.endpoint.clone();
         Ok(Some(Wanted {
             names: Names::new(self.fleet.meters, move |number| endpoint.name(number)),

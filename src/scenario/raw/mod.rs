@@ -55,6 +55,7 @@ pub(super) struct RawFleet {
     pub profile_id: Option<bool>,
     pub keep_registration_over_reboot: Option<bool>,
     pub deregister_timeout: Option<Span>,
+    pub send_endpoint: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]

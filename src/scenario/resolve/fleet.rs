@@ -59,11 +59,17 @@ fn registration(raw: &RawFleet, lwm2m: Version) -> Result<RegistrationPolicy, Fa
         let problem = "came with LwM2M 1.2";
         return Err(Fault::new("fleet.profile_id", true, problem, "set fleet.lwm2m = \"1.2\""));
     }
+    let send_endpoint = raw.send_endpoint.unwrap_or(true);
+    if !send_endpoint && lwm2m < Version::V1_1 {
+        let problem = "must be true for LwM2M 1.0";
+        return Err(Fault::new("fleet.send_endpoint", send_endpoint, problem, "leave it out"));
+    }
     let shortest = Span(Duration::from_millis(10));
     let timeout = raw.deregister_timeout;
     let timeout =
         timeout.map(|_| span("fleet.deregister_timeout", timeout, "5s", shortest..=DAY)).transpose()?;
     Ok(RegistrationPolicy {
+        send_endpoint,
         behaviour,
         update,
         refusal,

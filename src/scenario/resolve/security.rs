@@ -1,15 +1,14 @@
 //! `[security]`: what goes together, and what the engines cannot do.
 
 use crate::base::Percent;
-use crate::credentials::{Fault as Wrong, Mode, Role};
+use crate::credentials::{Fault as Wrong, Mode, Role, Share};
 use crate::fleet::endpoint::EndpointTemplate;
 use crate::protocol::lwm2m::{Host, Scheme, Version as Lwm2m};
-use crate::protocol::server::{Action, Delivery};
 use crate::secure::Version;
 
 use super::super::error::Fault;
 use super::super::raw::{RawBad, RawSecurity};
-use super::super::resolved::{Bad, Bootstrap, Fleet, Mode as Way, Security, ServerChoice, Servers, Source};
+use super::super::resolved::{Bootstrap, Fleet, Mode as Way, Security, ServerChoice, Servers, Source};
 use super::values::{quoted, whole, word};
 
 /// Which versions are offered, by the names scenarios give them.
@@ -46,7 +45,7 @@ pub(super) fn security(
         usage: None,
         matching_type: 0,
         server_name: None,
-        bad: Bad { at: Role::Bootstrap, shares: Vec::new() },
+        bad: Vec::new(),
     };
     let modes: Vec<(Role, Mode)> =
         spoken.iter().filter_map(|server| Some((server.role, usual.mode_over(server.scheme)?))).collect();
@@ -142,16 +141,7 @@ fn streams(spoken: &[Spoken<'_>], fleet: &Fleet, servers: &Servers) -> Result<()
             return Err(Fault::new(&key, quoted(manners.other_port), problem, "leave it out"));
         }
     }
-    let pulled = |action: &Action| matches!(action, Action::Firmware(one) if one.delivery == Delivery::Pull);
-    let secured = servers.embedded.ems_listen.scheme != Scheme::Coap;
-    match servers.ems_server.campaigns.iter().position(|told| secured && pulled(&told.campaign.action)) {
-        Some(index) => {
-            let key = format!("servers.ems_server.campaign[{index}].delivery");
-            let problem = "is for coap://: meters pull packages without security and over UDP alone";
-            Err(Fault::new(&key, quoted("pull"), problem, "set delivery = \"push\""))
-        }
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 fn mode(raw: &RawSecurity, spoken: &[Spoken<'_>]) -> Result<Option<Mode>, Fault> {
@@ -265,7 +255,7 @@ fn known_by(raw: &RawSecurity, fleet: &Fleet, certificates: bool) -> Result<Secu
         usage: (certificates && !old).then_some(usage),
         matching_type,
         server_name: raw.server_name.as_deref().map(Into::into),
-        bad: Bad { at: Role::Bootstrap, shares: Vec::new() },
+        bad: Vec::new(),
     })
 }
 
@@ -315,46 +305,43 @@ fn bad(
     modes: &[(Role, Mode)],
     way: &Bootstrap,
     known: &Security,
-) -> Result<Bad, Fault> {
+) -> Result<Vec<Share>, Fault> {
     let mut shares = shares(raw);
     shares.retain(|(_, share)| share.percent() > 0.0);
-    // The server that meters meet first.
+    // Those that meters meet first come first.
     let own = matches!(way.mode, Way::Factory | Way::Smartcard);
-    let first = modes.iter().find(|(role, _)| !own || *role != Role::Bootstrap).or(modes.first());
-    let first = first.map_or(Role::Bootstrap, |(role, _)| *role);
-    let at = raw.at.as_deref().map_or(Some(first), Role::parse);
-    let found = at.and_then(|at| modes.iter().find(|(role, _)| *role == at));
-    let Some((at, mode)) = found.copied() else {
-        let (problem, hint) = ("is no server that is spoken to in security", format!("try \"{first}\""));
-        return Err(Fault::new(
-            "security.bad.at",
-            quoted(raw.at.as_deref().unwrap_or_default()),
-            problem,
-            hint,
-        ));
-    };
+    let mut met = modes.to_vec();
+    met.sort_by_key(|(role, _)| own && *role == Role::Bootstrap);
+    if let Some(text) = &raw.at {
+        let at = Role::parse(text);
+        let Some(found) = met.iter().find(|(role, _)| Some(*role) == at).copied() else {
+            let hint = format!("try \"{}\"", met[0].0);
+            let problem = "is no server that is spoken to in security";
+            return Err(Fault::new("security.bad.at", quoted(text), problem, hint));
+        };
+        met = vec![found];
+    }
     let sum: f64 = shares.iter().map(|(_, share)| share.percent()).sum();
     let key = |fault: Wrong| format!("security.bad.{}", fault.name());
     if let Some((last, share)) = shares.last().filter(|_| sum > 100.0 + 1e-9) {
         let problem = format!("makes {sum:.1}% of the meters, with the others");
         return Err(Fault::new(&key(*last), quoted(share), problem, "try \"1%\""));
     }
-    for (fault, share) in &shares {
-        if fault.is_of_keys() != (mode == Mode::Psk) {
-            let other = if mode == Mode::Psk { "certificates" } else { "pre-shared keys" };
-            let problem = format!("is for {other}, and server {at} has mode \"{}\"", mode.name());
-            return Err(Fault::new(
-                &key(*fault),
-                quoted(share),
-                problem,
-                "leave it out, or set security.bad.at",
-            ));
+    let place = |(fault, share): (Wrong, Percent)| {
+        let mode = if fault.is_of_keys() { Mode::Psk } else { Mode::X509 };
+        let Some((at, _)) = met.iter().find(|(_, one)| *one == mode).copied() else {
+            let kind = if mode == Mode::Psk { "pre-shared keys" } else { "certificates" };
+            let (at, other) = met[0];
+            let problem = format!("is for {kind}, and server {at} has mode \"{}\"", other.name());
+            let hint = "leave it out, or set security.bad.at";
+            return Err(Fault::new(&key(fault), quoted(share), problem, hint));
+        };
+        if fault == Wrong::WrongName {
+            wrong_name(&key(fault), share, at, spoken, known)?;
         }
-        if *fault == Wrong::WrongName {
-            wrong_name(&key(*fault), *share, at, spoken, known)?;
-        }
-    }
-    Ok(Bad { at, shares })
+        Ok(Share { fault, at, share })
+    };
+    shares.into_iter().map(place).collect()
 }
 
 /// Meters are made to expect another name by /0/x/14, which counts where the URI holds an address.

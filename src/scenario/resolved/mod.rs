@@ -17,13 +17,13 @@ use crate::protocol::client::{RegistrationPolicy, ReportPolicy};
 use crate::protocol::coap;
 use crate::protocol::lwm2m::{Host, Scheme, ServerUri, Version};
 
-use crate::protocol::server::PackAnswer;
+use crate::protocol::server::{Action, PackAnswer};
 
 use super::fitted::Fitted;
 
 pub use bootstrap::{Bootstrap, CardTerms, Mode};
 pub use firmware::Firmware;
-pub use security::{Bad, ListenAt, Security, Source};
+pub use security::{ListenAt, Security, Source};
 pub use servers::{
     Account, BootstrapServer, BootstrapTerms, Embedded, EmsCampaign, EmsServer, Manners, PlanFor,
     ServerChoice, Servers, Service,
@@ -225,6 +225,7 @@ impl Scenario {
     pub fn plan(&self) -> Plan {
         let servers = &self.servers;
         let (streams, embedded_streams) = self.streams();
+        let (sessions, embedded_sessions) = self.sessions();
         let embedded = usize::from(servers.bootstrap.is_embedded()) + servers.embedded_accounts().count();
         Plan::new(PlanConfig {
             meters: self.fleet.meters,
@@ -237,6 +238,8 @@ impl Scenario {
             addressing: self.addressing(),
             embedded_servers: embedded as u32,
             server_workers: servers.embedded.workers,
+            sessions,
+            embedded_sessions,
             streams,
             embedded_streams,
         })
@@ -251,7 +254,31 @@ impl Scenario {
             (_, true, PackAnswer::Pack) => 1,
             (_, pack, _) => u32::from(pack) + 1 + self.plan_of(&server.terms, &[]).round_trips() as u32,
         };
-        bootstrap + server.terms.accounts.len() as u32 + self.questions()
+        bootstrap + server.terms.accounts.len() as u32 + self.questions() + self.handshakes()
+    }
+
+    /// Round trips of handshakes: three of DTLS with its cookie (RFC 6347 §4.2.1). A stream's are the kernel's.
+    fn handshakes(&self) -> u32 {
+        const DTLS: u32 = 3;
+        let own = matches!(self.bootstrap.mode, Mode::Factory | Mode::Smartcard);
+        let listen = self.servers.embedded.bootstrap_listen;
+        let bootstrap = self.servers.bootstrap.scheme(listen).filter(|_| !own);
+        let secured = bootstrap.into_iter().chain(self.registered_with().map(|(_, scheme)| scheme));
+        DTLS * secured.filter(|scheme| *scheme == Scheme::Coaps).count() as u32
+    }
+
+    /// The servers that meters register with, and over what.
+    fn registered_with(&self) -> impl Iterator<Item = (&ServerChoice, Scheme)> {
+        let Servers { accounts, embedded, .. } = &self.servers;
+        accounts
+            .iter()
+            .filter_map(|account| Some((&account.server, account.server.scheme(embedded.ems_listen)?)))
+    }
+
+    /// Servers that each meter keeps a session with, and how many of them are embedded.
+    fn sessions(&self) -> (u32, u32) {
+        let secured = self.registered_with().filter(|(_, scheme)| scheme.is_secure());
+        secured.fold((0, 0), |(all, own), (server, _)| (all + 1, own + u32::from(server.is_embedded())))
     }
 
     /// What embedded EMSs ask a meter that registers, as far as it has the objects.
@@ -308,10 +335,33 @@ impl Scenario {
         all.filter_map(|(server, at)| Some((server, at, server.scheme(at)?)))
     }
 
-    /// Servers that each meter has a stream to, and how many of them are embedded.
-    fn streams(&self) -> (u32, u32) {
-        let streams = self.spoken_to().filter(|(_, _, scheme)| scheme.is_stream());
-        streams.fold((0, 0), |(all, own), (server, ..)| (all + 1, own + u32::from(server.is_embedded())))
+    /// Servers that each meter has a stream to at a time, and how many of them are embedded. The stream to the
+    /// Bootstrap-Server is closed before those to the EMSs are opened, unless meters listen on it or are sent back.
+    pub fn streams(&self) -> (u32, u32) {
+        let Servers { bootstrap, accounts, embedded, .. } = &self.servers;
+        let over = |server: &ServerChoice, at| server.scheme(at).is_some_and(Scheme::is_stream);
+        let count = |stream: bool, server: &ServerChoice| match (stream, server.is_embedded()) {
+            (false, _) => (0, 0),
+            (true, own) => (1, u32::from(own)),
+        };
+        let first = count(over(bootstrap, embedded.bootstrap_listen), bootstrap);
+        let ems = accounts.iter().map(|account| {
+            let server = &account.server;
+            count(over(server, embedded.ems_listen), server)
+        });
+        let ems = ems.fold((0, 0), |(all, own), (one, its)| (all + one, own + its));
+        match self.returns_to_bootstrap() {
+            true => (first.0 + ems.0, first.1 + ems.1),
+            false => (first.0.max(ems.0), first.1.max(ems.1)),
+        }
+    }
+
+    /// Whether meters that are registered have to do with their Bootstrap-Server by plan.
+    fn returns_to_bootstrap(&self) -> bool {
+        let campaigns = &self.servers.ems_server.campaigns;
+        self.bootstrap.mode == Mode::ServerInitiated
+            || self.servers.bootstrap_server.initiative.is_some()
+            || campaigns.iter().any(|one| one.campaign.action == Action::BootstrapTrigger)
     }
 }
 

@@ -3,8 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use crate::base::Percent;
-use crate::credentials::{Fault, Mode, Role};
+use crate::credentials::{Mode, Share};
 use crate::protocol::lwm2m::{Scheme, ServerUri};
 use crate::secure::Version;
 
@@ -26,8 +25,8 @@ pub struct Security {
     pub matching_type: u8,
     /// /0/x/14, the name that meters expect in certificates of servers whose URI holds an address.
     pub server_name: Option<Box<str>>,
-    /// What is wrong with the credentials of some meters.
-    pub bad: Bad,
+    /// `[security.bad]`: what is wrong with the credentials of some meters; at most all of them together.
+    pub bad: Vec<Share>,
 }
 
 impl Security {
@@ -47,15 +46,6 @@ pub enum Source {
     Folder(String),
     /// The list of this name.
     List(String),
-}
-
-/// `[security.bad]`: meters whose credentials are bad.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Bad {
-    /// For which of their servers.
-    pub at: Role,
-    /// The share of the fleet for each thing that may be wrong; at most all of it together.
-    pub shares: Vec<(Fault, Percent)>,
 }
 
 /// Where an embedded server listens. Prints as an address where it is spoken to by `coap`, else as a URI.

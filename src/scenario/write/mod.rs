@@ -112,7 +112,7 @@ fn raw_fleet(fleet: &Fleet) -> RawFleet {
         update_with_objects,
         keep_registration_over_reboot,
         deregister_timeout,
-        ..
+        send_endpoint,
     } = &fleet.registration;
     let refusal = refusal.map(|refusal| match refusal {
         Refusal::Try => "try",
@@ -134,6 +134,7 @@ fn raw_fleet(fleet: &Fleet) -> RawFleet {
         profile_id: Some(*profile_id),
         keep_registration_over_reboot: Some(*keep_registration_over_reboot),
         deregister_timeout: deregister_timeout.map(Span),
+        send_endpoint: Some(*send_endpoint),
     }
 }
 

@@ -1,9 +1,9 @@
 //! `[security]` as TOML.
 
-use crate::credentials::Fault;
+use crate::credentials::{Fault, Share};
 use crate::scenario::raw::{RawBad, RawSecurity};
 use crate::scenario::resolve::VERSIONS;
-use crate::scenario::resolved::{Bad, Security, Source};
+use crate::scenario::resolved::{Security, Source};
 
 use super::name;
 
@@ -28,10 +28,12 @@ pub(super) fn raw(security: &Security) -> RawSecurity {
     }
 }
 
-fn bad(bad: &Bad) -> RawBad {
-    let share = |fault: Fault| bad.shares.iter().find(|(known, _)| *known == fault).map(|(_, share)| *share);
+fn bad(bad: &[Share]) -> RawBad {
+    let share = |fault: Fault| bad.iter().find(|known| known.fault == fault).map(|known| known.share);
+    // They are for several servers where the scenario names none.
+    let at = bad.first().map(|first| first.at).filter(|at| bad.iter().all(|share| share.at == *at));
     RawBad {
-        at: (!bad.shares.is_empty()).then(|| bad.at.to_string()),
+        at: at.map(|at| at.to_string()),
         wrong_key: share(Fault::WrongKey),
         unknown_identity: share(Fault::UnknownIdentity),
         wrong_ca: share(Fault::WrongAuthority),

@@ -1,39 +1,21 @@
 //! What rustls is told: versions, suites, certificates.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use tokio_rustls::rustls;
 
 use rustls::client::{ClientConfig, Resumption, UnbufferedClientConnection};
-use rustls::crypto::CryptoProvider;
-use rustls::crypto::aws_lc_rs::{cipher_suite, default_provider, kx_group};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::server::{NoServerSessionStorage, ServerConfig};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{SupportedProtocolVersion, version};
 
 use super::judge::{ClientJudge, FixedTime, ServerJudge};
+use super::provider::provider;
 use crate::secure::{Certificate, Version};
 
 /// RFC 8323 §8.2.
 const ALPN: &[u8] = b"coap";
-
-/// The suites LwM2M's certificates are used with that rustls has (it has no CCM), the curves likewise: first P-256,
-/// which every device has (LwM2M Transport §5.2.8).
-static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
-    Arc::new(CryptoProvider {
-        cipher_suites: vec![
-            cipher_suite::TLS13_AES_128_GCM_SHA256,
-            cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-        ],
-        kx_groups: vec![kx_group::SECP256R1, kx_group::SECP384R1, kx_group::X25519],
-        ..default_provider()
-    })
-});
-
-pub(super) fn provider() -> &'static Arc<CryptoProvider> {
-    &PROVIDER
-}
 
 /// A client's connection that has not begun. `None` if its credentials cannot be used.
 pub(super) fn client(

@@ -16,7 +16,7 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
 };
 
-use super::config::provider;
+use super::provider::provider;
 use crate::secure::{CertificateFault, Identities, Identity, ServerSecurity, Trust, verify};
 
 /// The signatures that LwM2M's certificates can make.

@@ -13,6 +13,7 @@ mod client;
 mod config;
 mod engine;
 mod judge;
+mod provider;
 mod streams;
 
 #[cfg(test)]

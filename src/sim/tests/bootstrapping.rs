@@ -79,15 +79,20 @@ pub(super) fn registered_soon(world: &mut World) {
 /// Every request sent has one further fate or is in flight.
 pub(super) fn balanced(world: &World) {
     for kind in RequestKind::ALL {
-        let with = |wanted: RequestFate| {
-            let matches = |event: &Event| *event == Event::Request { kind, fate: wanted };
-            world.events().iter().filter(|(_, _, event)| matches(event)).count()
-        };
         let in_flight = world.meters().map(|meter| meter.in_flight().of(kind) as usize).sum::<usize>();
-        let fates =
-            [RequestFate::Answered, RequestFate::Reset, RequestFate::TimedOut, RequestFate::Abandoned];
-        assert_eq!(with(RequestFate::Sent), fates.map(with).iter().sum::<usize>() + in_flight, "{kind:?}");
+        let (sent, ended) = sent_and_ended(world, kind);
+        assert_eq!(sent, ended + in_flight, "{kind:?}");
     }
+}
+
+/// How many requests of a kind were sent, and how many of them have come to an end.
+pub(super) fn sent_and_ended(world: &World, kind: RequestKind) -> (usize, usize) {
+    let with = |wanted: RequestFate| {
+        let matches = |event: &Event| *event == Event::Request { kind, fate: wanted };
+        world.events().iter().filter(|(_, _, event)| matches(event)).count()
+    };
+    let fates = [RequestFate::Answered, RequestFate::Reset, RequestFate::TimedOut, RequestFate::Abandoned];
+    (with(RequestFate::Sent), fates.map(with).iter().sum())
 }
 
 fn sent(world: &World, kind: RequestKind) -> usize {

@@ -435,6 +435,13 @@ fn lifetimes(world: &World, number: u32) -> impl Iterator<Item = i64> {
 
 /// Every Confirmable notification has one end, or is in flight.
 fn notifications_balance(world: &World) {
+    let (sent, ended) = notifications_sent_and_ended(world);
+    let in_flight: usize = world.meters().map(|meter| meter.client().notifications_in_flight()).sum();
+    assert_eq!(sent, ended + in_flight);
+}
+
+/// How many Confirmable notifications were sent, and how many of them have come to an end.
+pub(super) fn notifications_sent_and_ended(world: &World) -> (usize, usize) {
     let with = |wanted: NotificationFate| {
         world.events().iter().filter(|(_, _, event)| *event == Event::Notification(wanted)).count()
     };
@@ -445,10 +452,9 @@ fn notifications_balance(world: &World) {
         NotificationFate::Superseded,
         NotificationFate::Abandoned,
     ];
-    let in_flight: usize = world.meters().map(|meter| meter.client().notifications_in_flight()).sum();
-    assert_eq!(with(NotificationFate::SentConfirmable), ended.map(with).iter().sum::<usize>() + in_flight);
+    (with(NotificationFate::SentConfirmable), ended.map(with).iter().sum())
 }
 
-fn pick<T: Clone>(rng: &mut Rng, choices: &[T]) -> T {
+pub(super) fn pick<T: Clone>(rng: &mut Rng, choices: &[T]) -> T {
     choices[rng.below(choices.len() as u64) as usize].clone()
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::fleet::arrivals::{ArrivalsConfig, Pace, Process};
 use crate::fleet::plan::{Addressing, Plan, PlanConfig};
-use crate::sim::{DryRunConfig, dry_run};
+use crate::sim::{DryRunConfig, Way, dry_run};
 
 fn config(setup: &Setup, meters: u32) -> DryRunConfig {
     let seed = Seed(setup.seed);
@@ -21,14 +21,17 @@ fn config(setup: &Setup, meters: u32) -> DryRunConfig {
         addressing: Addressing::SharedLoopback,
         embedded_servers: 2,
         server_workers: 1,
+        sessions: 0,
+        embedded_sessions: 0,
         streams: 0,
         embedded_streams: 0,
     });
     DryRunConfig {
         plan,
         client: setup.client_config(),
-        bootstrap: setup.bootstrap_config(),
-        ems: vec![setup.ems_config()],
+        bootstrap: (Way::default(), setup.bootstrap_config()),
+        ems: vec![(Way::default(), setup.ems_config())],
+        options: Arc::default(),
         seed,
         link: LinkFaults { delay: Duration::from_millis(5), ..setup.link },
         hold: Duration::from_secs(3),
@@ -57,7 +60,7 @@ fn ten_meters_of_a_plan_come_stay_and_leave() {
 fn what_does_not_hang_together_shows() {
     // Nobody is at the address that is handed out.
     let mut config = config(&Setup::default(), 4);
-    config.bootstrap.ems = "coap://127.0.0.9:1".to_owned();
+    config.bootstrap.1.ems = "coap://127.0.0.9:1".to_owned();
     config.settle = Duration::from_secs(100);
     let outcome = dry_run(config);
     assert_eq!((outcome.held[MeterState::Registered], outcome.onboarding.len()), (0, 0));

@@ -218,7 +218,11 @@ impl Client {
                 self.registration_failed(server, tried, failure, now);
             }
             (RequestKind::Update, coap::Failure::Timeout) => {
-                self.update_failed(server, row.update_timeout, failure, now);
+                let reaction = match row.update_timeout {
+                    OnUpdate::Register if self.is_held(server) => OnUpdate::Reconnect,
+                    other => other,
+                };
+                self.update_failed(server, reaction, failure, now);
             }
             (RequestKind::Update, coap::Failure::Blockwise(_)) => {
                 self.update_failed(server, row.update_refused, failure, now);

@@ -116,7 +116,7 @@ impl Client {
         if self.leaving {
             return self.leave_without_word(server);
         }
-        self.register_again(server, false, now);
+        self.register_again(server, self.is_held(server), now);
     }
 
     /// The server does not know the device any more: Register anew, over a way that is opened anew if need

@@ -263,6 +263,13 @@ impl Client {
         self.drain(Link::Server(server), now);
     }
 
+    /// Whether a session or a connection stands between the device and a server. One on which an Update got no answer
+    /// is not registered on: a server that has lost it hears nothing that is said there.
+    pub(super) fn is_held(&self, server: u16) -> bool {
+        let mut registrations = self.registrations.iter();
+        registrations.any(|one| one.account.short_server_id == server && one.is_held())
+    }
+
     /// The device has done with the way to a server: closes it, where more hangs on it than an address.
     pub(super) fn hang_up(&mut self, server: u16, now: Instant) {
         let Some(registration) = self.registration(server).filter(|registration| registration.is_held())

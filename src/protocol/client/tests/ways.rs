@@ -88,6 +88,24 @@ fn a_session_that_is_closed_for_each_message_does_not_make_a_device_storm() {
 }
 
 #[test]
+fn a_session_on_which_an_update_is_not_answered_is_not_registered_on() {
+    for uri in [DTLS, TLS] {
+        let mut rig = registered(secure(uri));
+        rig.run_to(149);
+        // A server that was restarted knows nothing of the session, and hears nothing that is said on it.
+        rig.silent = true;
+        rig.run_to(200);
+        rig.silent = false;
+        rig.run_to(310);
+        let opened = rig.opened(EMS);
+        assert_eq!(opened.len(), 2, "{opened:?}");
+        assert_eq!(rig.times("POST /rd"), [0, opened[1]]);
+        assert_eq!(rig.hung_up, [(opened[1], EMS)]);
+        assert_eq!(rig.client.state(), State::Registered);
+    }
+}
+
+#[test]
 fn a_connection_that_ended_is_made_again_and_the_server_told_so() {
     let mut rig = registered(secure(TLS));
     rig.run_to(20);

@@ -1,6 +1,8 @@
 //! Meters and servers over sessions and streams.
 
+mod chaos;
 mod flaws;
+mod hostile;
 pub(super) mod kit;
 mod links;
 mod onboarding;
