@@ -18,12 +18,14 @@
 //! | [`protocol::server`] | the mirror image: who is given what in a bootstrap, and in which order; the registry of the EMS, its interviews and campaigns; the pace and the manners of both; one exchange layer per peer | |
 //! | [`faults`] | what a bad link does to datagrams | |
 //! | [`metrics`] | what is counted: events as closed enums, one recorder per shard, histograms with bounds, the snapshot that is all a reader sees | |
-//! | [`meter`] | the protocol client and its network paths as one meter; in `device` the objects it leaves the factory with, and what it measures; its actix actor | the actor |
-//! | [`transport`] | UDP in batches with a source per meter, the gate, timers, the kernel's counters | all |
+//! | [`secure`] | sessions between what is said and what is on the wire: none, DTLS and TLS behind one shape, both ends; certificates judged. The engines draw their keys from the operating system, and nothing else does | |
+//! | [`credentials`] | keys and certificates of a fleet: derived or made, bad ones on purpose, read from lists, and in `files` written to folders and read back | `files` |
+//! | [`meter`] | the protocol client, its network paths and the sessions on them as one meter; in `device` the objects it leaves the factory with, and what it measures; its actix actor | the actor |
+//! | [`transport`] | UDP in batches with a source per meter, streams over TCP, the gate, timers, the kernel's counters | all |
 //! | [`fleet`] | when each meter starts and what a run will cost; the supervisor and the shards that drive it | supervisor, shards |
-//! | [`servers`] | the embedded servers: `protocol::server` machines behind sockets, on threads of their own | all |
-//! | [`sim`] | the same meters and servers in virtual time, over links that may be bad; the interoperability cases | |
-//! | [`scenario`] | a TOML file as people write it, and resolved; what single meters are fitted with or given (provisioning, smartcards, the Bootstrap-Server's directory); from there to the rooms' own configurations | |
+//! | [`servers`] | the embedded servers: `protocol::server` machines behind sockets, on threads of their own; in [`servers::secured`], which is pure, a machine behind the sessions of its peers | all but `secured` |
+//! | [`sim`] | the same meters, sessions and servers in virtual time, over links and streams that may be bad; the interoperability cases | |
+//! | [`scenario`] | a TOML file as people write it, and resolved; what single meters are fitted with or given (provisioning, smartcards, the Bootstrap-Server's directory, credentials); from there to the rooms' own configurations | |
 //! | [`report`] | one model of the results, many writers; balances and the verdict | the writers |
 //! | [`cli`] | the command line, the exit codes, the progress of a run as text, one meter in the foreground | all |
 //!
@@ -34,23 +36,25 @@
 //!
 //! ```text
 //! main -> cli -+-> report    -> metrics
-//!              +-> scenario  -> the configurations of {protocol, meter, fleet, servers, transport},
-//!              |               protocol's words for them (URIs, versions)
-//!              +-> servers   -> protocol, transport
+//!              +-> scenario  -> the configurations of {protocol, secure, meter, fleet, servers, transport},
+//!              |               credentials, protocol's words for them (URIs, versions)
+//!              +-> credentials -> secure, protocol::lwm2m (accounts are resources of /0)
+//!              +-> servers   -> protocol, secure, transport
 //!              +-> fleet     -> meter, metrics, transport, protocol::client::Config, secure::Options
-//!                               meter -> protocol, metrics
+//!                               meter -> protocol, secure, metrics
 //!                               transport
-//!              +-> meter, protocol, transport (the one meter of `bootstorm meter`)
+//!              +-> meter, protocol, secure, transport (the one meter of `bootstorm meter`)
 //!              +-> metrics::Snapshot, protocol (URIs, counters), transport (what is looked at before a run)
 //!
-//!         sim -> fleet::{arrivals, endpoint, plan}, meter, protocol, faults, metrics
+//!         sim -> fleet::{arrivals, endpoint, plan}, servers::secured, meter, protocol, secure, faults, metrics
 //!
 //! inside protocol:  client -> coap, content, lwm2m     content -> lwm2m, coap::ContentFormat
 //!                   server -> coap, content, lwm2m     coap and lwm2m see nobody
 //! ```
 //!
-//! - `protocol`, `faults`, `metrics` and `transport` do not see each other. `meter` is where the protocol's
-//!   words become those of the recorder, and `fleet` is where meters get sockets.
+//! - `protocol`, `secure`, `faults`, `metrics` and `transport` do not see each other. `meter` is where the
+//!   protocol's words become those of the recorder and where what it says goes through a session; `servers::secured`
+//!   is the same of servers; and `fleet` is where meters get sockets.
 //! - `protocol::client` and `protocol::server` meet on the wire only.
 //! - Nobody sees `cli` or `report`: a run is the same with the screen off. `report` sees no scenario and no
 //!   server either; it is handed what it needs.
@@ -76,10 +80,17 @@
 //!
 //! ```text
 //! kernel -> transport::MeterSockets (recvmmsg; which meter = the local address, or the socket)
-//!        -> the meter's actor -> Meter::handle_input -> protocol::client -> protocol::coap
-//!        -> outputs into the shard's outbox -> sendmmsg -> kernel
+//!        or transport::MeterStreams (read; which meter = the stream)
+//!        -> the meter's actor -> Meter::handle_input or handle_stream
+//!        -> [secure::Session, where the server is spoken to over DTLS, TCP or TLS]
+//!        -> protocol::client -> protocol::coap -> [the session]
+//!        -> outputs into the shard's outbox -> sendmmsg, or the stream's buffer and write -> kernel
 //!        -> events into the shard's Recorder -> 4 times a second to Totals -> Snapshot -> cli, report
 //! ```
+//!
+//! A server that is spoken to by `coap://` has no session at all: not a byte and not a branch of its own. The other
+//! end is the mirror image: `transport::ServerSocket` or `ServerStreams` -> [`servers::secured::Secured`], which
+//! is a [`secure::Listener`] and a machine of `protocol::server` -> the same socket.
 //!
 //! There is one shard for each core: a thread with its own sockets, timer wheel, recorder and meters.
 //! Nothing on this way crosses to another thread or takes a lock. Each meter is an actix actor; one whose

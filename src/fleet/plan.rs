@@ -20,6 +20,10 @@ pub const BYTES_PER_CLIENT: u64 = 768;
 /// User and kernel memory of a UDP socket of a meter's own, in bytes (measured on Linux).
 pub const BYTES_PER_SOCKET: u64 = 3_100;
 
+/// Resident memory of one end of an idle session, in bytes: of DTLS, and less of TLS (measured by `cargo bench --bench
+/// handshakes`).
+pub const BYTES_PER_SESSION: u64 = 8_600;
+
 /// User and kernel memory of one end of an idle stream over TCP, in bytes (measured on Linux).
 pub const BYTES_PER_STREAM: u64 = 5_200;
 
@@ -76,6 +80,10 @@ pub struct PlanConfig {
     pub embedded_servers: u32,
     /// Threads of each embedded server.
     pub server_workers: u32,
+    /// Servers that each meter keeps a session with.
+    pub sessions: u32,
+    /// How many of these are embedded, so that the other ends are here as well.
+    pub embedded_sessions: u32,
     /// Servers that each meter has a stream to, at the most at a time.
     pub streams: u32,
     /// How many of these are embedded, so that the other ends of the streams are here as well.
@@ -153,6 +161,7 @@ impl Plan {
             + u64::from(self.config.meters) * per_meter
             + self.meter_sockets() * BYTES_PER_SOCKET
             + self.stream_ends() * BYTES_PER_STREAM
+            + self.session_ends() * BYTES_PER_SESSION
     }
 
     /// Descriptors the run will hold open at once; an upper estimate.
@@ -167,6 +176,11 @@ impl Plan {
     /// Ends of streams that are in this process.
     fn stream_ends(&self) -> u64 {
         u64::from(self.config.meters) * u64::from(self.config.streams + self.config.embedded_streams)
+    }
+
+    /// Ends of sessions that are in this process.
+    fn session_ends(&self) -> u64 {
+        u64::from(self.config.meters) * u64::from(self.config.sessions + self.config.embedded_sessions)
     }
 
     /// Sockets beyond the one of each shard.
@@ -197,6 +211,8 @@ mod tests {
             addressing,
             embedded_servers: 2,
             server_workers: 1,
+            sessions: 0,
+            embedded_sessions: 0,
             streams: 0,
             embedded_streams: 0,
         })
@@ -235,5 +251,8 @@ mod tests {
         assert_eq!(streams(1, 0).descriptors() - none.descriptors(), 9_000);
         assert_eq!(streams(2, 1).descriptors() - none.descriptors(), 27_000);
         assert!(streams(1, 0).memory_bytes() > none.memory_bytes());
+        let sessions = Plan::new(PlanConfig { sessions: 1, embedded_sessions: 1, ..none.config.clone() });
+        assert_eq!(sessions.memory_bytes() - none.memory_bytes(), 2 * 9_000 * BYTES_PER_SESSION);
+        assert_eq!(sessions.descriptors(), none.descriptors());
     }
 }

@@ -18,11 +18,11 @@ closed_enum! {
         HandshakeEms = "handshake-ems",
         /// Planned power-on to the Finish that was answered with 2.04.
         Bootstrap = "bootstrap",
-        /// First transmission of a Register to its 2.01.
+        /// The instant a Register was due to its 2.01: with the handshake or the connection before it, if any.
         Registration = "registration",
-        /// First transmission of an Update to its 2.04.
+        /// The instant an Update was due to its 2.04, likewise.
         Update = "update",
-        /// First transmission of a De-register to its 2.02.
+        /// The instant a De-register was due to its 2.02, likewise.
         Deregistration = "deregistration",
         /// The instant a Send was due to its 2.04.
         Send = "send",

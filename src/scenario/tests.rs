@@ -42,6 +42,7 @@ fn every_shipped_scenario_loads() {
     names.sort();
     let names: Vec<_> = names.iter().filter_map(|name| name.strip_suffix(".toml")).collect();
     let expected = [
+        "bad-credentials",
         "client-initiated",
         "external",
         "factory",
@@ -50,10 +51,13 @@ fn every_shipped_scenario_loads() {
         "management",
         "misbehaving-servers",
         "provisioned",
+        "psk",
         "quickstart",
         "reference",
         "server-initiated",
         "smartcard",
+        "tcp-tls",
+        "x509",
     ];
     assert_eq!(names, expected);
 }
@@ -315,6 +319,7 @@ fn mistakes_name_file_line_key_value_and_remedy() {
             "servers.bootstrap_server.sequence[0] = \"write all\": is no step of a bootstrap",
         ),
         ("servers.bootstrap_server.extra = { \"/0/1/0\" = \"x\" }", "belongs to an account"),
+        ("servers.bootstrap_server.extra = { \"/21/0/3\" = \"x\" }", "holds keys, and scenarios are kept"),
         ("servers.bootstrap_server.pack = \"2.05\"", "must be \"pack\", or the refusal"),
         (
             "[[servers.bootstrap_server.plan]]\nendpoints = [\"*\"]\naccounts = [7]",

@@ -4,7 +4,8 @@ use crate::base::Span;
 use crate::base::text::{counted, figure};
 use crate::meter::{ObjectSet, device_objects};
 use crate::protocol::client::{Behaviour, NoFinish, Refusal, RegistrationPolicy};
-use crate::scenario::{Bootstrap, CardTerms, Mode, Scenario};
+use crate::protocol::lwm2m::Scheme;
+use crate::scenario::{Bootstrap, CardTerms, Mode, Scenario, Servers};
 
 /// Lines by name; those that go on have none.
 pub(super) fn lines(scenario: &Scenario) -> Vec<(&'static str, String)> {
@@ -103,6 +104,15 @@ fn cards(card: &CardTerms) -> String {
     words.join(", ")
 }
 
+/// Over what meters speak to the server whose account is at this instance of /0.
+fn scheme_of(scenario: &Scenario, instance: u16) -> Option<Scheme> {
+    let Servers { bootstrap, accounts, embedded, .. } = &scenario.servers;
+    match usize::from(instance).checked_sub(1) {
+        None => bootstrap.scheme(embedded.bootstrap_listen),
+        Some(place) => accounts.get(place)?.server.scheme(embedded.ems_listen),
+    }
+}
+
 fn provisioning(scenario: &Scenario) -> Vec<(&'static str, String)> {
     let Some(file) = &scenario.provision else { return Vec::new() };
     let Some(provisioning) = scenario.fitted.provisioning() else { return Vec::new() };
@@ -111,6 +121,12 @@ fn provisioning(scenario: &Scenario) -> Vec<(&'static str, String)> {
     let secured = provisioning.secured(scenario.fleet.meters);
     if secured > 0 {
         lines.push(("", format!("{} with keys of it", counted(secured, "meter"))));
+    }
+    let at_odds = provisioning.at_odds(scenario.fleet.meters, |instance| scheme_of(scenario, instance));
+    if at_odds > 0 {
+        let meters = counted(at_odds, "meter");
+        let why = "its Security Mode (/0/x/2) does not go with the scheme of the server's URI";
+        lines.push(("", format!("{meters} will not speak to a server, as {why}")));
     }
     lines
 }

@@ -24,7 +24,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::fleet::endpoint::EndpointTemplate;
-use crate::protocol::lwm2m::{Entry, Path, ServerUri, Value};
+use crate::protocol::lwm2m::{Entry, Path, Scheme, ServerUri, Value};
 
 use super::error::ScenarioError;
 use super::resource::{self, Written};
@@ -178,6 +178,32 @@ impl Provisioning {
     fn names_resource(&self, path: Path) -> bool {
         self.template.iter().any(|pattern| pattern.path() == path)
             || self.entries.iter().any(|entry| entry.path == path)
+    }
+
+    /// Of the first `meters` meters, how many have an account with a Security Mode that does not go with how its server
+    /// is spoken to, which `scheme` says for an instance of /0 whose URI the file leaves open. They will not speak to it.
+    pub fn at_odds(&self, meters: u32, scheme: impl Fn(u16) -> Option<Scheme>) -> u32 {
+        let is_at_odds = |number: &u32| {
+            let own = self.own(*number);
+            let mut modes = own.iter().filter_map(|entry| match (entry.path.ids(), &entry.value) {
+                ([0, instance, 2], Value::Integer(mode)) => Some((*instance, *mode)),
+                _ => None,
+            });
+            modes.any(|(instance, mode)| {
+                let uri = own.iter().find(|entry| entry.path == Path::resource(0, instance, 0));
+                let given = uri.and_then(|uri| Scheme::of_uri(uri.value.as_str()?));
+                given.or_else(|| scheme(instance)).is_some_and(|scheme| match mode {
+                    // Pre-shared keys, certificates, NoSec.
+                    0 => scheme != Scheme::Coaps,
+                    2 => !scheme.is_secure(),
+                    _ => scheme.is_secure(),
+                })
+            })
+        };
+        // Most files have nothing of the kind.
+        let some = self.secured(meters) > 0;
+        let count = (0..meters).filter(|number| some && is_at_odds(number)).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 
     /// Of the first `meters` meters, how many have an account with a Security Mode other than NoSec (3).

@@ -126,3 +126,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn accounts_whose_mode_and_scheme_do_not_go_together_are_counted() {
+    let rows = "endpoint,bootstrap_uri,bootstrap_identity,bootstrap_key,/0/1/2\n\
+                a,,a,00112233445566778899aabbccddeeff,\n\
+                b,coaps://127.0.0.1,b,00112233445566778899aabbccddeeff,\n\
+                c,coap://127.0.0.1,c,00112233445566778899aabbccddeeff,\n\
+                d,,,,2\n\
+                e,,,,\n";
+    let file = Provisioning::parse("rows.csv", rows).expect("a good file");
+    let at_odds = |meters, scheme: Scheme| file.at_odds(meters, |_| Some(scheme));
+    // a and c have keys for a server without security, d a certificate.
+    assert_eq!((at_odds(5, Scheme::Coap), at_odds(2, Scheme::Coap)), (3, 1));
+    assert_eq!((at_odds(5, Scheme::Coaps), at_odds(5, Scheme::CoapsTcp)), (1, 2));
+    assert_eq!(file.at_odds(5, |_| None), 1);
+}

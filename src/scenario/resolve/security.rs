@@ -4,7 +4,6 @@ use crate::base::Percent;
 use crate::credentials::{Fault as Wrong, Mode, Role, Share};
 use crate::fleet::endpoint::EndpointTemplate;
 use crate::protocol::lwm2m::{Host, Scheme, Version as Lwm2m};
-use crate::protocol::server::{Action, Delivery};
 use crate::secure::Version;
 
 use super::super::error::Fault;
@@ -142,16 +141,7 @@ fn streams(spoken: &[Spoken<'_>], fleet: &Fleet, servers: &Servers) -> Result<()
             return Err(Fault::new(&key, quoted(manners.other_port), problem, "leave it out"));
         }
     }
-    let pulled = |action: &Action| matches!(action, Action::Firmware(one) if one.delivery == Delivery::Pull);
-    let secured = servers.embedded.ems_listen.scheme != Scheme::Coap;
-    match servers.ems_server.campaigns.iter().position(|told| secured && pulled(&told.campaign.action)) {
-        Some(index) => {
-            let key = format!("servers.ems_server.campaign[{index}].delivery");
-            let problem = "is for coap://: meters pull packages without security and over UDP alone";
-            Err(Fault::new(&key, quoted("pull"), problem, "set delivery = \"push\""))
-        }
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 fn mode(raw: &RawSecurity, spoken: &[Spoken<'_>]) -> Result<Option<Mode>, Fault> {

@@ -225,6 +225,7 @@ impl Scenario {
     pub fn plan(&self) -> Plan {
         let servers = &self.servers;
         let (streams, embedded_streams) = self.streams();
+        let (sessions, embedded_sessions) = self.sessions();
         let embedded = usize::from(servers.bootstrap.is_embedded()) + servers.embedded_accounts().count();
         Plan::new(PlanConfig {
             meters: self.fleet.meters,
@@ -237,6 +238,8 @@ impl Scenario {
             addressing: self.addressing(),
             embedded_servers: embedded as u32,
             server_workers: servers.embedded.workers,
+            sessions,
+            embedded_sessions,
             streams,
             embedded_streams,
         })
@@ -251,7 +254,31 @@ impl Scenario {
             (_, true, PackAnswer::Pack) => 1,
             (_, pack, _) => u32::from(pack) + 1 + self.plan_of(&server.terms, &[]).round_trips() as u32,
         };
-        bootstrap + server.terms.accounts.len() as u32 + self.questions()
+        bootstrap + server.terms.accounts.len() as u32 + self.questions() + self.handshakes()
+    }
+
+    /// Round trips of handshakes: three of DTLS with its cookie (RFC 6347 §4.2.1). A stream's are the kernel's.
+    fn handshakes(&self) -> u32 {
+        const DTLS: u32 = 3;
+        let own = matches!(self.bootstrap.mode, Mode::Factory | Mode::Smartcard);
+        let listen = self.servers.embedded.bootstrap_listen;
+        let bootstrap = self.servers.bootstrap.scheme(listen).filter(|_| !own);
+        let secured = bootstrap.into_iter().chain(self.registered_with().map(|(_, scheme)| scheme));
+        DTLS * secured.filter(|scheme| *scheme == Scheme::Coaps).count() as u32
+    }
+
+    /// The servers that meters register with, and over what.
+    fn registered_with(&self) -> impl Iterator<Item = (&ServerChoice, Scheme)> {
+        let Servers { accounts, embedded, .. } = &self.servers;
+        accounts
+            .iter()
+            .filter_map(|account| Some((&account.server, account.server.scheme(embedded.ems_listen)?)))
+    }
+
+    /// Servers that each meter keeps a session with, and how many of them are embedded.
+    fn sessions(&self) -> (u32, u32) {
+        let secured = self.registered_with().filter(|(_, scheme)| scheme.is_secure());
+        secured.fold((0, 0), |(all, own), (server, _)| (all + 1, own + u32::from(server.is_embedded())))
     }
 
     /// What embedded EMSs ask a meter that registers, as far as it has the objects.
