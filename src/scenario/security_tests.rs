@@ -111,8 +111,7 @@ fn what_the_engines_cannot_do_is_refused_with_a_sentence() {
         with(SECURE, &[&long]).expect_err("too long").to_string().contains("no identity of a pre-shared key")
     );
     let pulls = "[[servers.ems_server.campaign]]\naction = \"firmware\"\ndelivery = \"pull\"";
-    let said = with(&format!("{SECURE}{pulls}"), &[]).expect_err("pulled").to_string();
-    assert!(said.contains("campaign[0].delivery = \"pull\": is for coap://"), "{said}");
+    assert!(with(&format!("{SECURE}{pulls}"), &[]).is_ok());
 }
 
 #[test]
