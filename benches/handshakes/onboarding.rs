@@ -15,6 +15,10 @@ const DTLS: [(&str, &str); 2] = [
     ("servers.embedded.ems_listen", "coaps://127.0.0.1:0"),
 ];
 
+/// Meters come one after the other, and are weighed when all have left the Bootstrap-Server: a meter keeps that session
+/// for six seconds after it has registered, to repeat its last answer.
+const CALM: [(&str, &str); 2] = [("arrivals.rate", "1000/s"), ("run.hold", "10s")];
+
 /// Onboardings per second: two handshakes, bootstrap and registration.
 pub fn rates() {
     println!(
@@ -47,13 +51,13 @@ fn rate(what: &str, sessions: u64, keys: &Keys<'_>) -> f64 {
 pub fn weights() {
     println!("resident memory of an idle registered meter");
     for (what, mode, meters) in [("dtls psk", Mode::Psk, 20_000), ("dtls x509", Mode::X509, 4_000)] {
-        let plain = fleet::bytes_per_idle_meter(meters, &[]);
+        let plain = fleet::bytes_per_idle_meter(meters, &CALM);
         let folder = tempfile::tempdir().expect("room for credentials");
         let folder = folder.path().join("credentials");
         let keys = [&DTLS[..], &[("security.mode", mode.name())]].concat();
         provision(&folder, mode, meters, &keys);
         let folder = folder.to_str().expect("a folder with a plain name");
-        let keys = [&DTLS[..], &[("security.credentials", folder)]].concat();
+        let keys = [&CALM[..], &DTLS[..], &[("security.credentials", folder)]].concat();
         let secure = fleet::bytes_per_idle_meter(meters, &keys);
         println!(
             "{what:>24} {:>8.2} KiB, {:.2} without: {:.2} KiB for the session, of {meters} meters",

@@ -103,8 +103,7 @@ fn bytes_per_meter(meters: u32, keys: &Keys<'_>) -> f64 {
     let mut servers = ServersElsewhere::start(meters, keys);
     let clock = Clock::start();
     let scenario = scenario_with(meters, keys);
-    let in_flight = Load::Closed { in_flight: 256, sessions: meters.into() };
-    let config = config_of(&scenario, &servers.bootstrap, clock, in_flight);
+    let config = config_of(&scenario, &servers.bootstrap, clock, Load::Open);
     let before = resident();
     let (mut idle, mut registered) = (0, 0);
     let (_keep, commands) = mpsc::unbounded_channel();

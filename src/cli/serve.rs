@@ -15,8 +15,9 @@ use crate::protocol::lwm2m::ServerUri;
 use crate::protocol::server::Traffic;
 use crate::report::{Keyed, text};
 use crate::scenario::{Part, Scenario};
+use crate::secure::ListenerCounters;
 use crate::servers::{BootstrapCounts, Embedded, EmsCounts, ServerCounts};
-use crate::transport::UdpCounters;
+use crate::transport::{TcpCounters, UdpCounters, resources};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,6 +45,8 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 /// listens.
 pub(super) fn serve(args: ServeArgs) -> Result<(), RunError> {
     let scenario = args.scenario.load(Part::Servers)?;
+    // Each stream is a descriptor; how many come is the fleet's doing.
+    resources::raise_descriptor_limit();
     let clock = Clock::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unwatched)?;
     runtime.block_on(async {
@@ -103,12 +106,12 @@ fn last_words(now: Instant, counts: &ServerCounts, told: &Told, uris: [(&'static
 /// Counts on one line; those that should be zero are there only if they are not.
 fn line(now: Instant, counts: &ServerCounts) -> String {
     let mut text = format!("{:>8}", elapsed(now.since_origin()));
-    if let Some(BootstrapCounts { counters, traffic, udp, .. }) = &counts.bootstrap {
+    if let Some(BootstrapCounts { counters, traffic, udp, tcp, sessions }) = &counts.bootstrap {
         let usual = [(counters.requests, "requests"), (counters.finished, "finished")];
         let odd = [(counters.failed, "failed"), (counters.refused, "refused")];
-        text += &format!("  bootstrap: {}", list(&usual, &odd, traffic, udp));
+        text += &format!("  bootstrap: {}", list(&usual, &odd, traffic, udp, &ways(tcp, sessions.as_ref())));
     }
-    if let Some(EmsCounts { counters, traffic, udp, .. }) = &counts.ems {
+    if let Some(EmsCounts { counters, traffic, udp, tcp, sessions, .. }) = &counts.ems {
         let usual = [
             (counters.registered, "registered"),
             (counters.registrations, "registrations"),
@@ -116,7 +119,7 @@ fn line(now: Instant, counts: &ServerCounts) -> String {
             (counters.deregistrations, "left"),
         ];
         let odd = [(counters.expired, "expired"), (counters.refused, "refused")];
-        text += &format!("  ems: {}", list(&usual, &odd, traffic, udp));
+        text += &format!("  ems: {}", list(&usual, &odd, traffic, udp, &ways(tcp, sessions.as_ref())));
     }
     if counts.kernel_drops > 0 {
         text += &format!("  DROPPED by the kernel: {}", count(counts.kernel_drops));
@@ -124,7 +127,26 @@ fn line(now: Instant, counts: &ServerCounts) -> String {
     text + "\n"
 }
 
-fn list(usual: &[(u64, &str)], odd: &[(u64, &str)], traffic: &Traffic, udp: &UdpCounters) -> String {
+/// What sessions and streams came to that they should not.
+fn ways(tcp: &TcpCounters, sessions: Option<&ListenerCounters>) -> [(u64, &'static str); 3] {
+    let (handshakes, broken) = sessions.map_or((0, 0), |sessions| {
+        let faults: u64 = sessions.certificate_faults.iter().sum();
+        (faults + sessions.unknown_identities + sessions.timed_out + sessions.failed, sessions.broken)
+    });
+    [
+        (handshakes, "failed handshakes"),
+        (broken, "broken sessions"),
+        (tcp.turned_away, "turned away for want of descriptors"),
+    ]
+}
+
+fn list(
+    usual: &[(u64, &str)],
+    odd: &[(u64, &str)],
+    traffic: &Traffic,
+    udp: &UdpCounters,
+    ways: &[(u64, &str)],
+) -> String {
     let datagrams = [(traffic.received, "in"), (traffic.sent, "out")];
     let noise = [
         (traffic.retransmitted, "sent again"),
@@ -134,7 +156,7 @@ fn list(usual: &[(u64, &str)], odd: &[(u64, &str)], traffic: &Traffic, udp: &Udp
         (udp.receive_errors, "receive errors"),
         (udp.unsent(), "unsent"),
     ];
-    let odd = odd.iter().chain(&noise).filter(|(number, _)| *number > 0);
+    let odd = odd.iter().chain(ways).chain(&noise).filter(|(number, _)| *number > 0);
     let all = usual.iter().chain(&datagrams).chain(odd);
     all.map(|(number, what)| format!("{} {what}", count(*number))).collect::<Vec<_>>().join(", ")
 }

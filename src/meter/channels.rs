@@ -201,8 +201,10 @@ impl Channels {
         };
         let (id, connected) = (channel.id, channel.connected);
         channel.session()?.handle_input(bytes, now);
-        // In a handshake, a piece of a message is no noise.
-        Some(self.pump(id, now) || !connected)
+        // In a handshake, a piece of a message is no noise; nor are the acknowledgements and tickets of DTLS 1.3, which
+        // look like all other records of it (RFC 9147 §4) and mean something to the engine alone.
+        let silent = !connected || matches!(bytes.first(), Some(0x20..=0x3F));
+        Some(self.pump(id, now) || silent)
     }
 
     /// Whether a server says farewell to a session that the meter has closed.

@@ -79,10 +79,11 @@ impl Document {
             (None, None) => self.file.clone(),
         };
         let hint = fault.hint.unwrap_or_else(|| HELP.to_owned());
-        // As it was written, `"90s"`, rather than as it was understood, `"1m30s"`.
+        // As it was written, `"90s"`, rather than as it was understood, `"1m30s"`; not at all where the fault has none,
+        // as of a key nobody knows: what it was meant for may be a secret.
         let mut keys = fault.key.split('.');
         let written = keys.try_fold(&self.root, |table, key| table.get(key));
-        let value = written.map(|value| shorten(&value.to_string())).or(fault.value);
+        let value = fault.value.map(|value| written.map_or(value, |value| shorten(&value.to_string())));
         ScenarioError { origin, key: fault.key, value, problem: fault.problem, hint }
     }
 

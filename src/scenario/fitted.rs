@@ -3,6 +3,7 @@
 
 mod cards;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -19,14 +20,26 @@ use crate::base::Instant;
 
 pub(super) use cards::Cards;
 
-/// What was in the files that a scenario names.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What was in the files that a scenario names. Its `Debug` shows no card, as there are keys on them.
+#[derive(Clone, Default, PartialEq)]
 pub struct Fitted {
     provisioning: Option<Arc<Provisioning>>,
     /// The cards, in the order of the meters; one if all have the same.
     cards: Option<Arc<[Arc<[u8]>]>>,
     directory: Option<Arc<DirectoryFile>>,
     pub(super) credentials: Option<Store>,
+}
+
+impl fmt::Debug for Fitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Fitted { provisioning, cards, directory, credentials } = self;
+        f.debug_struct("Fitted")
+            .field("provisioning", provisioning)
+            .field("cards", &cards.as_ref().map(|cards| cards.len()))
+            .field("directory", directory)
+            .field("credentials", credentials)
+            .finish()
+    }
 }
 
 impl Fitted {

@@ -97,16 +97,28 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         let path = join(&self.reader.path, key);
         self.value = Some((path.clone(), value));
         let key: StrDeserializer<'_, Fault> = String::as_str(key).into_deserializer();
-        // The key is the innermost place there is: whatever is wrong with it is wrong here.
-        seed.deserialize(key)
-            .map(Some)
-            .map_err(|fault| Fault { key: String::new(), ..fault }.at(&path, value))
+        // The key is the innermost place there is: whatever is wrong with it is wrong here. Of what stands at a key
+        // nobody knows, numbers are shown, and texts are not: one may be a secret.
+        seed.deserialize(key).map(Some).map_err(|fault| {
+            let fault = Fault { key: String::new(), ..fault }.at(&path, value);
+            Fault { value: fault.value.filter(|_| !has_text(value)), ..fault }
+        })
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
         let (path, value) = self.value.take().expect("serde asks for a value after its key");
         let reader = Reader { value, path: path.clone(), typed: self.reader.typed };
         seed.deserialize(reader).map_err(|fault| fault.at(&path, value))
+    }
+}
+
+/// Whether there is a text in it.
+fn has_text(value: &Value) -> bool {
+    match value {
+        Value::String(_) => true,
+        Value::Array(values) => values.iter().any(has_text),
+        Value::Table(table) => table.iter().any(|(_, value)| has_text(value)),
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => false,
     }
 }
 

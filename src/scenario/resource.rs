@@ -13,7 +13,7 @@
 //! What the definitions do not know is taken as TOML has it, and as a string from CSV. No message here
 //! shows a value: it may be a key.
 
-use crate::protocol::lwm2m::{Entry, Kind, Multiplicity, Path, ResourceDef, Value, objects};
+use crate::protocol::lwm2m::{Entry, Kind, Multiplicity, Path, Range, ResourceDef, Value, objects};
 
 /// A value as it was written.
 #[derive(Clone, Copy)]
@@ -58,7 +58,13 @@ pub(super) fn value(known: Option<&ResourceDef>, written: Written<'_>) -> Result
     if known.accepts(&value) {
         return Ok(value);
     }
-    Err(format!("is out of the range of {} ({:?})", known.name, known.range))
+    let range = match known.range {
+        Range::Any => String::new(),
+        Range::Number(least, most) => format!(", {least} to {most}"),
+        Range::Length(least, most) => format!(", {least} to {most} bytes"),
+        Range::Lengths(lengths) => format!(", of which the lengths in bytes are {lengths:?}"),
+    };
+    Err(format!("is out of the range of {}{range}", known.name))
 }
 
 fn typed(kind: Kind, written: Written<'_>) -> Option<Value> {

@@ -110,8 +110,6 @@ fn what_the_engines_cannot_do_is_refused_with_a_sentence() {
     assert!(
         with(SECURE, &[&long]).expect_err("too long").to_string().contains("no identity of a pre-shared key")
     );
-    let pulls = "[[servers.ems_server.campaign]]\naction = \"firmware\"\ndelivery = \"pull\"";
-    assert!(with(&format!("{SECURE}{pulls}"), &[]).is_ok());
 }
 
 #[test]
@@ -214,6 +212,11 @@ fn streams_have_certificates_another_binding_and_descriptors() {
     let plain = good("", &["fleet.meters=5000"]).plan().descriptors();
     let streams = good(text, &["fleet.meters=5000"]).plan().descriptors();
     assert_eq!(streams - plain, 10_000);
+    // That to the Bootstrap-Server is closed by then, unless meters go back to it.
+    let both = "servers.embedded = { bootstrap_listen = \"coap+tcp://127.0.0.1:0\", ems_listen = \"coap+tcp://127.0.0.1:0\" }";
+    assert_eq!(good(both, &[]).streams(), (1, 1));
+    let back = "servers.bootstrap_server.initiative={ after = \"10s\", rate = \"100/s\" }";
+    assert_eq!(good(both, &["bootstrap.mode=server-initiated", back]).streams(), (2, 2));
 }
 
 #[test]

@@ -319,6 +319,7 @@ fn mistakes_name_file_line_key_value_and_remedy() {
             "servers.bootstrap_server.sequence[0] = \"write all\": is no step of a bootstrap",
         ),
         ("servers.bootstrap_server.extra = { \"/0/1/0\" = \"x\" }", "belongs to an account"),
+        ("servers.bootstrap_server.extra = { \"/21/0/3\" = \"x\" }", "holds keys, and scenarios are kept"),
         ("servers.bootstrap_server.pack = \"2.05\"", "must be \"pack\", or the refusal"),
         (
             "[[servers.bootstrap_server.plan]]\nendpoints = [\"*\"]\naccounts = [7]",

@@ -5,9 +5,11 @@
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
 pub mod interop;
+pub mod keys;
 pub mod process;
 pub mod responder;
 pub mod results;
+pub mod talk;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 

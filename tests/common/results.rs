@@ -108,7 +108,7 @@ impl Serving {
 }
 
 fn host(uri: &str) -> &str {
-    uri.strip_prefix("coap://").expect("a CoAP URI")
+    uri.split_once("://").expect("a URI").1
 }
 
 /// A line of counts of `bootstorm serve`.

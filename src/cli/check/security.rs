@@ -22,7 +22,7 @@ pub(super) fn lines(scenario: &Scenario) -> Vec<(&'static str, String)> {
         }
         lines.extend(bad(scenario).map(|words| ("", words)));
     }
-    lines.extend(streams(scenario, &schemes).map(|words| ("streams", words)));
+    lines.extend(streams(scenario).map(|words| ("streams", words)));
     lines
 }
 
@@ -76,13 +76,12 @@ fn bad(scenario: &Scenario) -> Option<String> {
 }
 
 /// What streams cost, which other ways do not.
-fn streams(scenario: &Scenario, schemes: &[(Scheme, bool)]) -> Option<String> {
-    let streams = schemes.iter().filter(|(scheme, _)| scheme.is_stream());
-    let (all, own) = streams.fold((0, 0), |(all, own), (_, embedded)| (all + 1, own + u64::from(*embedded)));
+fn streams(scenario: &Scenario) -> Option<String> {
+    let (all, own) = scenario.streams();
     (all > 0).then(|| {
-        let meters = u64::from(scenario.fleet.meters);
-        let (each, here) = (counted(all, "connection"), count(meters * (all + own)));
+        let each = counted(u64::from(all), "connection");
+        let here = count(u64::from(scenario.fleet.meters) * u64::from(all + own));
         let both = if own > 0 { ", the embedded servers' ends included" } else { "" };
-        format!("{each} for each meter: a descriptor each, {here} in all{both}")
+        format!("{each} at a time for each meter: a descriptor each, {here} in all{both}")
     })
 }

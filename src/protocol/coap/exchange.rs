@@ -191,7 +191,8 @@ impl Exchange {
             && !self.stream.as_ref().is_some_and(|stream| stream.is_busy())
     }
 
-    /// When a message was last received or sent, or a stream connected or lost; the origin of the run if there was none.
+    /// When a message was last received or sent, or a stream connected or lost; the origin of the run if there
+    /// was none.
     pub fn last_activity(&self) -> Instant {
         self.last_activity
     }

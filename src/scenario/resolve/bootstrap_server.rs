@@ -4,7 +4,7 @@ use crate::protocol::coap::{Code, ContentFormat};
 use crate::protocol::lwm2m::{Entry, Path};
 use crate::protocol::server::{EndpointPattern, Initiative, PackAnswer, Patience, Step, WriteLevel};
 
-use super::super::error::{Fault, shorten};
+use super::super::error::Fault;
 use super::super::raw::{RawBootstrapServer, RawInitiative, RawPlan, Resources};
 use super::super::resolved::{Account, BootstrapServer, BootstrapTerms, PlanFor};
 use super::super::resource::{self, Written};
@@ -192,16 +192,24 @@ pub(in crate::scenario) fn step_name(step: Step) -> String {
     }
 }
 
-/// Further resources to write, by their paths.
+/// Objects that hold keys, besides Security, whose instances belong to accounts: OSCORE, COSE and MQTT Server.
+const KEYS: [u16; 3] = [21, 23, 24];
+
+/// Further resources to write, by their paths. No message shows a text: it may be a key that stands in the wrong
+/// place.
 fn extra(table: &str, raw: &Resources) -> Result<Vec<Entry>, Fault> {
     let one = |(name, value): (&String, &toml::Value)| {
         let fault = |problem: String| {
             let hint = "write extra = { \"/4/0/0\" = 41 }";
-            Fault::new(&format!("{table}.{name}"), shorten(&value.to_string()), problem, hint)
+            let fault = Fault::new(&format!("{table}.{name}"), value, problem, hint);
+            Fault { value: fault.value.filter(|_| !value.is_str()), ..fault }
         };
         let path = resource::path(name).map_err(fault)?;
         if matches!(path.ids()[0], 0 | 1) {
             return Err(fault("belongs to an account".to_owned()));
+        }
+        if KEYS.contains(&path.ids()[0]) {
+            return Err(fault("holds keys, and scenarios are kept with their results".to_owned()));
         }
         resource::entry(path, Written::Toml(value)).map_err(fault)
     };

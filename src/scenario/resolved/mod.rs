@@ -17,7 +17,7 @@ use crate::protocol::client::{RegistrationPolicy, ReportPolicy};
 use crate::protocol::coap;
 use crate::protocol::lwm2m::{Host, Scheme, ServerUri, Version};
 
-use crate::protocol::server::PackAnswer;
+use crate::protocol::server::{Action, PackAnswer};
 
 use super::fitted::Fitted;
 
@@ -335,10 +335,33 @@ impl Scenario {
         all.filter_map(|(server, at)| Some((server, at, server.scheme(at)?)))
     }
 
-    /// Servers that each meter has a stream to, and how many of them are embedded.
-    fn streams(&self) -> (u32, u32) {
-        let streams = self.spoken_to().filter(|(_, _, scheme)| scheme.is_stream());
-        streams.fold((0, 0), |(all, own), (server, ..)| (all + 1, own + u32::from(server.is_embedded())))
+    /// Servers that each meter has a stream to at a time, and how many of them are embedded. The stream to the
+    /// Bootstrap-Server is closed before those to the EMSs are opened, unless meters listen on it or are sent back.
+    pub fn streams(&self) -> (u32, u32) {
+        let Servers { bootstrap, accounts, embedded, .. } = &self.servers;
+        let over = |server: &ServerChoice, at| server.scheme(at).is_some_and(Scheme::is_stream);
+        let count = |stream: bool, server: &ServerChoice| match (stream, server.is_embedded()) {
+            (false, _) => (0, 0),
+            (true, own) => (1, u32::from(own)),
+        };
+        let first = count(over(bootstrap, embedded.bootstrap_listen), bootstrap);
+        let ems = accounts.iter().map(|account| {
+            let server = &account.server;
+            count(over(server, embedded.ems_listen), server)
+        });
+        let ems = ems.fold((0, 0), |(all, own), (one, its)| (all + one, own + its));
+        match self.returns_to_bootstrap() {
+            true => (first.0 + ems.0, first.1 + ems.1),
+            false => (first.0.max(ems.0), first.1.max(ems.1)),
+        }
+    }
+
+    /// Whether meters that are registered have to do with their Bootstrap-Server by plan.
+    fn returns_to_bootstrap(&self) -> bool {
+        let campaigns = &self.servers.ems_server.campaigns;
+        self.bootstrap.mode == Mode::ServerInitiated
+            || self.servers.bootstrap_server.initiative.is_some()
+            || campaigns.iter().any(|one| one.campaign.action == Action::BootstrapTrigger)
     }
 }
 

@@ -30,8 +30,8 @@ pub(super) struct Dimpl {
     taken: Option<usize>,
     /// When it was last called with a time.
     now: Instant,
-    /// With what the cookie of the next hello was made.
-    cookies: Option<hmac::Key>,
+    /// With what the cookie of the next hello was made. Apart, as it is large and soon of no use.
+    cookies: Option<Arc<hmac::Key>>,
     /// Who the peer has just said it is.
     named: Option<Option<Identity>>,
 }
@@ -107,7 +107,7 @@ impl Servers {
         &self,
         way: Way,
         hello: &Hello<'_>,
-        cookies: Option<hmac::Key>,
+        cookies: Option<Arc<hmac::Key>>,
         now: Instant,
     ) -> Result<Dimpl, Failure> {
         let own = || self.certificate.clone().unwrap_or(Err(Failure::Credentials));

@@ -103,7 +103,7 @@ impl PskResolver for KnownKeys {
 #[derive(Default)]
 struct Fed {
     /// With what cookies are made for this peer.
-    cookies: Option<hmac::Key>,
+    cookies: Option<Arc<hmac::Key>>,
     /// What was found for the identity that was asked for, if one was.
     named: Option<Option<Identity>>,
 }
@@ -115,7 +115,7 @@ thread_local! {
 /// Runs `call`, within which a server's engine makes and checks its cookies with this key; also tells whose key it
 /// asked for, if it did: `Some(None)` is an identity that nobody has.
 pub(super) fn feed<T>(
-    cookies: Option<&hmac::Key>,
+    cookies: Option<&Arc<hmac::Key>>,
     call: impl FnOnce() -> T,
 ) -> (T, Option<Option<Identity>>) {
     FED.set(Fed { cookies: cookies.cloned(), named: None });

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -162,7 +163,7 @@ impl Table {
             _ => None,
         };
         match cookies {
-            Some(cookies) => self.begin((peer, local), hello, way, cookies, now, sink),
+            Some(cookies) => self.begin((peer, local), hello, way, Arc::new(cookies), now, sink),
             None => {
                 sink.counters.hellos += 1;
                 let bytes = wire::hello_verify_request(&self.cookies.make(peer, hello.random, now));
@@ -198,7 +199,7 @@ impl Table {
         (peer, local): (SocketAddr, IpAddr),
         hello: &Hello<'_>,
         way: Way,
-        cookies: hmac::Key,
+        cookies: Arc<hmac::Key>,
         now: Instant,
         sink: &mut Sink<'_>,
     ) {

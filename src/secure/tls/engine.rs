@@ -40,7 +40,6 @@ impl Connection for UnbufferedServerConnection {
 }
 
 /// What is wanted of whoever holds the stream, or what there is to know, in order.
-#[derive(Debug)]
 pub(super) enum News {
     /// Write these bytes.
     Transmit(Vec<u8>),
@@ -55,7 +54,6 @@ pub(super) enum News {
 }
 
 /// A session, until it has ended or is broken: then it must not be used any more.
-#[derive(Debug)]
 pub(super) struct Engine<C> {
     connection: C,
     /// What came and is no whole record or message yet. rustls lets it grow to no more than one message of 64 KiB.

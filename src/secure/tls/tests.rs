@@ -1,5 +1,6 @@
 //! Both ends against each other, in pieces of any size, with every fault, and with bytes nobody said.
 
+mod attacks;
 mod pair;
 
 use std::sync::Arc;

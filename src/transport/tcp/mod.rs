@@ -10,14 +10,15 @@ mod open;
 mod server;
 mod table;
 
+use std::fmt;
 use std::time::Duration;
 
 pub use counters::TcpCounters;
 pub use meters::{MeterStreams, MeterStreamsConfig, StreamEvent};
 pub use server::{ServerStreamEvent, ServerStreams, StreamBinding, StreamConfig};
 
-/// What happened to a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What happened to a stream. Its `Debug` tells how many bytes came in: there may be keys in them.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum StreamChange<'a> {
     /// It is connected, or was accepted.
     Opened,
@@ -28,6 +29,17 @@ pub enum StreamChange<'a> {
     /// It could not be connected, or was torn down: by the peer, by the network, or because the peer does
     /// not read. Nothing of it is heard any more.
     Broken,
+}
+
+impl fmt::Debug for StreamChange<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StreamChange::Opened => f.write_str("Opened"),
+            StreamChange::Data(bytes) => write!(f, "Data({} B)", bytes.len()),
+            StreamChange::Ended => f.write_str("Ended"),
+            StreamChange::Broken => f.write_str("Broken"),
+        }
+    }
 }
 
 /// How long, and how much, is waited for on one stream.

@@ -10,6 +10,7 @@
 //! Sockets are opened when a slot first sends their way, so a meter that boots over IPv4 and registers
 //! over IPv6 has both.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -208,8 +209,8 @@ impl Way {
     }
 }
 
-/// A datagram for a meter.
-#[derive(Clone, Copy, Debug)]
+/// A datagram for a meter. Its `Debug` tells its length: there may be keys in it.
+#[derive(Clone, Copy)]
 pub struct Datagram<'a> {
     /// Whose it is.
     pub slot: u32,
@@ -219,6 +220,12 @@ pub struct Datagram<'a> {
     pub bytes: &'a [u8],
     /// When the kernel received it, by the run's clock.
     pub at: Instant,
+}
+
+impl fmt::Debug for Datagram<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Datagram(for {}, from {}, {} B)", self.slot, self.from, self.bytes.len())
+    }
 }
 
 /// The sockets of a shard. They live on the shard's thread.

@@ -1,5 +1,6 @@
 //! The socket of an embedded server: one address, many peers.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -132,8 +133,8 @@ impl ServerBinding {
     }
 }
 
-/// A datagram for a server.
-#[derive(Clone, Copy, Debug)]
+/// A datagram for a server. Its `Debug` tells its length: there may be keys in it.
+#[derive(Clone, Copy)]
 pub struct ServerDatagram<'a> {
     /// Who sent it.
     pub peer: SocketAddr,
@@ -143,6 +144,12 @@ pub struct ServerDatagram<'a> {
     pub bytes: &'a [u8],
     /// When the kernel received it, by the run's clock.
     pub at: Instant,
+}
+
+impl fmt::Debug for ServerDatagram<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServerDatagram(from {}, for {}, {} B)", self.peer, self.local, self.bytes.len())
+    }
 }
 
 /// The socket of a server, on the thread that serves it.

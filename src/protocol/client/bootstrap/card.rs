@@ -11,6 +11,7 @@
 //!
 //! An object may come in several parts, each with other instances.
 
+use std::fmt;
 use std::hash::Hasher as _;
 use std::sync::Arc;
 
@@ -21,8 +22,8 @@ use crate::protocol::coap::ContentFormat;
 use crate::protocol::content;
 use crate::protocol::lwm2m::{Entry, Path};
 
-/// What a device finds in its card slot.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What a device finds in its card slot. Its `Debug` tells the length of a card's content, which holds keys.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub enum Card {
     /// It has none.
     #[default]
@@ -33,6 +34,17 @@ pub enum Card {
     Unreadable,
     /// A card with this content: see [`encode_card`].
     Present(Arc<[u8]>),
+}
+
+impl fmt::Debug for Card {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Card::Absent => f.write_str("Absent"),
+            Card::Missing => f.write_str("Missing"),
+            Card::Unreadable => f.write_str("Unreadable"),
+            Card::Present(content) => write!(f, "Present({} B)", content.len()),
+        }
+    }
 }
 
 /// Why a card's content cannot be read or written. Offsets count bytes from its start.

@@ -38,7 +38,7 @@ impl Exchange {
     }
 
     /// The stream is gone: what was received of a message and what is not written yet is forgotten, and every
-    /// request on its way fails with [`Failure::Lost`](super::super::Failure::Lost). Those not sent yet wait for the
+    /// request on its way fails with [`Failure::Lost`]. Those not sent yet wait for the
     /// next connection. Observations end with it in either role, without a word (RFC 8323 appendix A.4), and so
     /// does the transfer of bodies. Nothing on datagrams.
     pub fn lost(&mut self, now: Instant) {

@@ -8,6 +8,7 @@ use crate::base::Rng;
 use crate::metrics::RequestKind;
 use crate::protocol::client::{Backoff, Behaviour, UpdateTiming};
 use crate::protocol::server::{Action, Campaign};
+use crate::secure::Version as SessionVersion;
 use crate::sim::{Cut, Direction, Pieces};
 
 const METERS: u32 = 5;
@@ -44,6 +45,7 @@ impl Chaos {
         let setup = Setup { seed, meters: METERS, lifetime: Duration::from_secs(200), ..Setup::default() };
         let mut kit = Kit::new(way, setup);
         kit.campaigns = campaigns(&mut rng);
+        kit.version = pick(&mut rng, &[SessionVersion::Only12, SessionVersion::Upto13]);
         let behaviour = pick(&mut rng, &[Behaviour::Spec, Behaviour::Leshan]);
         let mut config = Arc::into_inner(kit.client_config()).expect("nobody else has it");
         config.bootstrap.backoff =

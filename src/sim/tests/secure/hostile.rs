@@ -4,17 +4,24 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::secure::Version as SessionVersion;
 use crate::sim::{Direction, ServerId};
 
-/// An onboarding over each way, as it was on the wire: records of sessions that are not those of the test.
-fn conversations() -> Vec<Vec<Vec<u8>>> {
-    let heard = |way| {
-        let mut world = Kit::new(way, Setup { seed: 99, ..Setup::default() }).world();
-        world.record();
-        assert!(world.run_until(Instant::from_secs(60), all_registered), "{way:?}");
-        world.recorded().to_vec()
-    };
-    WAYS.map(heard).to_vec()
+/// The four ways, and what certificates have of 1.3.
+fn kits() -> Vec<Kit> {
+    let link = LinkFaults { delay: Duration::from_millis(20), ..LinkFaults::default() };
+    let of = |way| Kit::new(way, Setup { link, ..Setup::default() });
+    let certified = WAYS.into_iter().filter(|(_, mode)| *mode == Mode::X509);
+    let newer = certified.map(|way| Kit { version: SessionVersion::Upto13, ..of(way) });
+    WAYS.into_iter().map(of).chain(newer).collect()
+}
+
+/// An onboarding as it was on the wire: records of sessions that are not those of the test.
+fn conversation(kit: &Kit) -> Vec<Vec<u8>> {
+    let mut world = kit.world();
+    world.record();
+    assert!(world.run_until(Instant::from_secs(60), all_registered), "{kit:?}");
+    world.recorded().to_vec()
 }
 
 /// What is done to a piece of a conversation.
@@ -117,18 +124,17 @@ impl Blow {
 
 #[test]
 fn onboardings_survive_anything_at_any_stage() {
-    let conversations = conversations();
-    for (way, conversation) in WAYS.into_iter().zip(&conversations) {
+    for kit in kits() {
+        let conversation = conversation(&kit);
+        let stream = kit.scheme.is_stream();
         let config = ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() };
         let mut runner = proptest::test_runner::TestRunner::new(config);
         let blows = proptest::collection::vec(blow(), 1..40);
         let run = runner.run(&blows, |blows| {
-            let link = LinkFaults { delay: Duration::from_millis(20), ..LinkFaults::default() };
-            let kit = Kit::new(way, Setup { link, ..Setup::default() });
             let mut world = kit.world();
             world.record();
             for blow in &blows {
-                blow.strike(&mut world, way.0.is_stream(), conversation);
+                blow.strike(&mut world, stream, &conversation);
             }
             let done = world.run_until(Instant::from_secs(100_000), all_registered);
             prop_assert!(done, "{:?}", world.states());
@@ -136,14 +142,16 @@ fn onboardings_survive_anything_at_any_stage() {
             let ems = world.secured_ems().and_then(|ems| ems.counters());
             for sessions in [bootstrap, ems].into_iter().flatten() {
                 // One for each address that can show it is there, and the meter's are all that can.
-                let most = if way.0.is_stream() { 2 } else { 1 };
+                let most = if stream { 2 } else { 1 };
                 prop_assert!(sessions.peak <= most, "{sessions:?}");
             }
             // What was under way is over, or has a timer to end it.
             prop_assert!(world.meter(0).poll_timeout().is_some());
             Ok(())
         });
-        assert!(run.is_ok(), "{way:?} {}", run.map_or_else(|error| error.to_string(), |()| String::new()));
+        if let Err(error) = run {
+            panic!("{kit:?} {error}");
+        }
     }
 }
 

@@ -5,7 +5,9 @@ use super::*;
 use crate::protocol::client::Provision;
 use crate::protocol::coap::Transport;
 use crate::protocol::server::{AccountKeys, Campaign};
-use crate::secure::{Certificate, Identities, Identity, ListenerConfig, Options, Secret, ServerSecurity};
+use crate::secure::{
+    self, Certificate, Identities, Identity, ListenerConfig, Options, Secret, ServerSecurity,
+};
 use crate::servers::secured::{Secured, listener_config, transport_of};
 
 /// The names of the servers, where they have certificates.
@@ -53,6 +55,8 @@ pub(in super::super) struct Kit {
     pub flaws: Vec<(u32, Flaw)>,
     /// What time it is to the meters at the origin.
     pub epoch: u64,
+    /// What both ends offer.
+    pub version: secure::Version,
     /// By what name meters are told to find the EMS, where there are certificates.
     pub ems_name: &'static str,
     /// What the EMS does of its own accord.
@@ -67,6 +71,7 @@ impl Kit {
             mode,
             flaws: Vec::new(),
             epoch: TODAY,
+            version: secure::Version::default(),
             ems_name: EMS_NAME,
             campaigns: Vec::new(),
         }
@@ -82,7 +87,7 @@ impl Kit {
         let mut world = World::new(WorldConfig { seed: Seed(self.setup.seed), link: self.setup.link });
         world.set_name(BOOTSTRAP_NAME, World::BOOTSTRAP.ip());
         world.set_name(self.ems_name, World::EMS.ip());
-        world.set_options(Arc::new(Options { epoch: self.epoch, ..Options::default() }));
+        world.set_options(Arc::new(Options { epoch: self.epoch, version: self.version }));
         world.set_secured_bootstrap_server(Some(self.bootstrap_server(Instant::ZERO)));
         world.set_secured_ems(Some(self.ems(Instant::ZERO)));
         for number in 0..self.setup.meters {
@@ -135,7 +140,7 @@ impl Kit {
             intermediates: Vec::new(),
         };
         // The servers' clocks are right.
-        let options = Arc::new(Options { epoch: TODAY, ..Options::default() });
+        let options = Arc::new(Options { epoch: TODAY, version: self.version });
         listener_config(self.scheme, Some(security), 1_000, options).expect("not plain datagrams")
     }
 
