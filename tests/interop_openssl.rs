@@ -7,7 +7,6 @@ mod common;
 
 use std::process::Command;
 
-
 use common::keys::{Keys, METER};
 use common::results::Serving;
 use common::talk::Talk;
