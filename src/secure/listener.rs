@@ -31,7 +31,8 @@ pub struct ListenerConfig {
     pub stream: bool,
     /// How peers prove who they are; none is plain CoAP.
     pub security: Option<ServerSecurity>,
-    /// Sessions held at a time; of more, the one that has been silent longest goes.
+    /// Sessions held at a time. Of more, the one that has been silent longest goes; or, once handshakes take more
+    /// than a quarter of the room, the oldest of these.
     pub max_sessions: usize,
     /// What all sessions share.
     pub options: Arc<Options>,
@@ -163,6 +164,9 @@ impl ListenerCounters {
         self.peak += other.peak;
     }
 }
+
+/// One part in so many of a listener's room is what handshakes may take from sessions that are up.
+pub(super) const HANDSHAKES_SHARE: usize = 4;
 
 /// The server's end, sans-IO: after each call, [`Listener::poll_output`] until it is empty, then arm one timer
 /// for [`Listener::poll_timeout`].

@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use rustc_hash::FxHashMap;
 
-use super::super::listener::Sink;
+use super::super::listener::{HANDSHAKES_SHARE, Sink};
 use super::super::{
     CertificateFault, Closed, Failure, Handshake, Identity, ListenerConfig, ListenerCounters, ListenerOutput,
     ServerSecurity, verify,
@@ -40,8 +40,8 @@ pub(in crate::secure) struct Table {
     epoch: Duration,
     /// When which session wants to be called.
     timers: BTreeSet<(Instant, SocketAddr)>,
-    /// Who is to go first when room is needed: sessions whose handshake lasts, and the others, by when they last said
-    /// something.
+    /// Sessions whose handshake lasts, and the others, by when they last said something: in which order they make
+    /// room for new ones.
     half_open: BTreeMap<u64, SocketAddr>,
     established: BTreeMap<u64, SocketAddr>,
     /// The last place given in these.
@@ -227,8 +227,7 @@ impl Table {
     fn admit(&mut self, peer: SocketAddr, local: IpAddr, random: u64, end: End, sink: &mut Sink<'_>) {
         self.replace(peer, sink);
         while self.sessions.len() >= self.max_sessions {
-            let next = self.half_open.first_key_value().or_else(|| self.established.first_key_value());
-            let Some((_, &oldest)) = next else { break };
+            let Some(oldest) = self.first_to_go() else { break };
             if let Some(session) = self.remove(oldest, sink) {
                 sink.counters.evicted += 1;
                 session.leave(oldest, sink);
@@ -242,6 +241,16 @@ impl Table {
         sink.counters.begun += 1;
         sink.counters.sessions = self.sessions.len() as u64;
         sink.counters.peak = sink.counters.peak.max(sink.counters.sessions);
+    }
+
+    /// Who is to make room: of the handshakes that last, the oldest, if they take more than their share; else the
+    /// session that was silent longest. So neither do handshakes that nobody finishes push out sessions, nor do
+    /// sessions that idle keep new ones from ever being finished.
+    fn first_to_go(&self) -> Option<SocketAddr> {
+        let (handshakes, sessions) = (self.half_open.first_key_value(), self.established.first_key_value());
+        let crowded = self.half_open.len() > self.max_sessions / HANDSHAKES_SHARE;
+        let next = if crowded { handshakes.or(sessions) } else { sessions.or(handshakes) };
+        next.map(|(_, peer)| *peer)
     }
 
     /// Whoever was there before has rebooted (RFC 6347 §4.2.8), and shown by its cookie that it is the same place.

@@ -15,7 +15,7 @@ use super::config;
 use super::engine::{Engine, News, failure_of};
 use super::judge::{FixedTime, ServerJudge, Verdict};
 use crate::base::Instant;
-use crate::secure::listener::Sink;
+use crate::secure::listener::{HANDSHAKES_SHARE, Sink};
 use crate::secure::{CertificateFault, Closed, Failure, Handshake, Identity, ListenerConfig, ListenerOutput};
 
 /// How exactly it is known which session has been silent longest: looking a session up in that order at every
@@ -24,9 +24,8 @@ const SILENCE_GRAIN: Duration = Duration::from_secs(1);
 
 /// The server's sessions over streams, plain or TLS: see `Listener` for how they are driven.
 ///
-/// No more than `max_sessions` are held. Of more, one that is still in its handshake goes first, the oldest of
-/// them; if there is none, the one that has been silent longest. It is told by close_notify, and its stream is
-/// closed.
+/// No more than `max_sessions` are held. Of more, the one that has been silent longest goes; where more than a
+/// quarter are still in their handshakes, the oldest of those. It is told by close_notify, and its stream is closed.
 pub(in crate::secure) struct Streams {
     kind: Kind,
     max_sessions: usize,
@@ -298,7 +297,10 @@ impl Streams {
     }
 
     fn evict(&mut self, now: Instant, sink: &mut Sink<'_>) {
-        let Some(&(_, peer)) = self.begun.first().or(self.heard.first()) else { return };
+        let crowded = self.begun.len() > self.max_sessions / HANDSHAKES_SHARE;
+        let (handshakes, sessions) = (self.begun.first(), self.heard.first());
+        let next = if crowded { handshakes.or(sessions) } else { sessions.or(handshakes) };
+        let Some(&(_, peer)) = next else { return };
         self.drive(peer, now, sink, |engine, news| engine.close(news));
         if let Some(entry) = self.sessions.get(&peer) {
             let in_handshake = entry.handshake().is_some();

@@ -103,11 +103,6 @@ impl TcpCounters {
         self.peak += peak;
     }
 
-    /// Attempts of which no stream came, but for those that still go on and those given up by ourselves.
-    pub fn unopened(&self) -> u64 {
-        self.gate_refused + self.no_socket + self.refused + self.unanswered + self.unconnected
-    }
-
     /// Streams that came to a bad end after they were open.
     pub fn broken(&self) -> u64 {
         self.reset + self.timed_out + self.overflowed + self.failed

@@ -268,7 +268,7 @@ fn a_port_nobody_listens_at_breaks_the_stream() {
     pair.meters.write(0, 0, b"lost");
     pair.until_heard(0, 0, &[Kept::Broken]);
     let counters = pair.meters.counters();
-    assert_eq!((counters.refused, counters.unopened(), counters.broken()), (1, 1, 0));
+    assert_eq!((counters.refused, counters.unconnected, counters.broken()), (1, 0, 0));
     assert_eq!((counters.unsent_bytes, counters.open), (4, 0));
     // There is nothing left to write to.
     pair.meters.write(0, 0, b"more");

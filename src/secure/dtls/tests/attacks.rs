@@ -188,6 +188,28 @@ fn who_has_not_finished_makes_room_first_and_then_who_was_silent_longest() {
 }
 
 #[test]
+fn sessions_that_idle_make_room_for_several_handshakes_at_once() {
+    let mut config = server(None, Version::Only12);
+    config.max_sessions = 8;
+    let mut world = World::new(1, config);
+    for port in 1000..1008 {
+        world.open(port, &psk("meter-7"), Version::Only12);
+        world.run(Duration::from_secs(1));
+    }
+    for port in 1008..1011 {
+        world.open(port, &psk("meter-7"), Version::Only12);
+    }
+    world.run(Duration::from_secs(5));
+    let mut up = |port| world.client(port).closed.is_none();
+    assert_eq!(
+        (1000..1011).filter(|port| up(*port)).collect::<Vec<u16>>(),
+        [1003, 1004, 1005, 1006, 1007, 1008, 1009, 1010]
+    );
+    let counters = world.listener.counters();
+    assert_eq!((counters.completed, counters.evicted, counters.sessions), (11, 3, 8));
+}
+
+#[test]
 fn a_server_that_restarts_is_met_anew() {
     let mut world = connected(server(None, Version::Only12), &psk("meter-7"), Version::Only12);
     world.listener = crate::secure::Listener::new(server(None, Version::Only12), world.now);
