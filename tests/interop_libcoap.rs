@@ -8,43 +8,13 @@ use std::fs;
 
 use nix::sys::signal::Signal;
 
-use common::free_port;
-use common::process::{Invocation, Process, small_run};
+use common::libcoap::{self, Answer};
+use common::process::small_run;
 use common::results::{Report, Serving};
-
-/// What an EMS says to a request of libcoap's client, and all that was said on the way.
-struct Answer {
-    /// `2.05`, and so on.
-    code: String,
-    /// The Location-Path as a path.
-    location: String,
-    /// The body, put together from its blocks.
-    body: String,
-    /// Each message, as libcoap prints it.
-    messages: Vec<String>,
-}
 
 /// Sends a request with `coap-client` and its options.
 fn coap_client(options: &[&str], uri: &str) -> Answer {
-    let folder = tempfile::tempdir().expect("a folder");
-    let body = folder.path().join("body");
-    let client = Invocation::of("coap-client-notls").args(&["-v", "7", "-B", "60", "-o"]).arg(&body);
-    let ended = client.args(options).arg(uri).finish().expect_code(0);
-    let log = ended.stdout + &ended.stderr;
-    let messages: Vec<String> =
-        log.lines().filter(|line| line.starts_with("v:1 ")).map(str::to_owned).collect();
-    let field = |line: &str, name: &str| -> Vec<String> {
-        let values = line.split(name).skip(1);
-        values.map(|rest| rest.chars().take_while(|c| !", ]".contains(*c)).collect()).collect()
-    };
-    let last = messages.iter().rfind(|line| line.contains(" c:2.") || line.contains(" c:4."));
-    let last = last.unwrap_or_else(|| panic!("no response in\n{log}"));
-    Answer {
-        code: field(last, " c:").concat(),
-        location: field(last, "Location-Path:").iter().map(|segment| format!("/{segment}")).collect(),
-        body: fs::read_to_string(&body).unwrap_or_default(),
-        messages,
-    }
+    libcoap::ask("coap-client-notls", options, uri)
 }
 
 #[test]
@@ -183,19 +153,10 @@ fn a_libcoap_client_that_asks_for_a_bootstrap_is_taken_up() {
     assert_eq!(servers.stop().bootstrap("requests"), 1);
 }
 
-/// One of libcoap's servers on a free port; the port.
-fn libcoap_server(program: &str) -> (Process, u16) {
-    let port = free_port();
-    let arguments = ["-v", "7", "-A", "127.0.0.1", "-p", &port.to_string()];
-    let mut server = Invocation::of(program).args(&arguments).start();
-    server.await_line("endpoint", |line| line.contains("created UDP"));
-    (server, port)
-}
-
 #[test]
 #[ignore = "needs libcoap's programs (Debian: libcoap3-bin); .ci/run installs them"]
 fn meters_register_at_a_libcoap_resource_directory() {
-    let (directory, port) = libcoap_server("coap-rd-notls");
+    let (directory, port) = libcoap::serve("coap-rd-notls", &[]);
     let ems = format!("servers.ems=coap://127.0.0.1:{port}");
     let folder = tempfile::tempdir().expect("a folder");
     // It has no Update (it answers 4.05), so that meters register again each time one is due.
@@ -220,7 +181,7 @@ fn meters_register_at_a_libcoap_resource_directory() {
 #[test]
 #[ignore = "needs libcoap's programs (Debian: libcoap3-bin); .ci/run installs them"]
 fn a_libcoap_server_knows_no_bootstrap_and_no_registration() {
-    let (_server, port) = libcoap_server("coap-server-notls");
+    let (_server, port) = libcoap::serve("coap-server-notls", &[]);
     for (key, failure) in [("bootstrap", "bootstrap-refused-4.04"), ("ems", "registration-refused-4.04")] {
         let folder = tempfile::tempdir().expect("a folder");
         let server = format!("servers.{key}=coap://127.0.0.1:{port}");

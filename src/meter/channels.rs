@@ -161,6 +161,8 @@ impl Channels {
             }
         }
         self.remove(id, true, Event::HandshakeAbandoned);
+        // What the server said in the same breath as what made the meter leave has nobody left to hear it.
+        self.news.retain(|news| !matches!(news, News::Said(said, _) if *said == id));
         self.news.push_back(News::Gone(id));
     }
 

@@ -215,8 +215,9 @@ fn streams_have_certificates_another_binding_and_descriptors() {
     // That to the Bootstrap-Server is closed by then, unless meters go back to it.
     let both = "servers.embedded = { bootstrap_listen = \"coap+tcp://127.0.0.1:0\", ems_listen = \"coap+tcp://127.0.0.1:0\" }";
     assert_eq!(good(both, &[]).streams(), (1, 1));
-    let back = "servers.bootstrap_server.initiative={ after = \"10s\", rate = \"100/s\" }";
-    assert_eq!(good(both, &["bootstrap.mode=server-initiated", back]).streams(), (2, 2));
+    let back =
+        "servers.ems_server.campaign = [{ action = \"bootstrap-trigger\", start = \"1s\", rate = \"1/s\" }]";
+    assert_eq!(good(&format!("{both}\n{back}"), &[]).streams(), (2, 2));
 }
 
 #[test]

@@ -54,9 +54,8 @@ impl Keys {
 
     /// The certificate and the key of a server in one file.
     pub fn server(&self, name: &str) -> String {
-        let parts = ["pem", "key.pem"].map(|kind| {
-            fs::read_to_string(self.file(&format!("{name}.{kind}"))).expect("they are there")
-        });
+        let parts = ["pem", "key.pem"]
+            .map(|kind| fs::read_to_string(self.file(&format!("{name}.{kind}"))).expect("they are there"));
         self.keep(&format!("both-{name}.pem"), &parts.concat())
     }
 

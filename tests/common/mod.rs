@@ -6,6 +6,7 @@
 
 pub mod interop;
 pub mod keys;
+pub mod libcoap;
 pub mod process;
 pub mod responder;
 pub mod results;

@@ -183,6 +183,10 @@ fn server(folder: &Path, server: &WantedServer, wanted: &Wanted) -> Result<Mater
     if anchors.is_empty() {
         return Err(FilesError::content(&anchor_path, "holds no certificate"));
     }
+    // Verification takes trust anchors as they are (RFC 5280 §6.1.1): nobody else would look at the date.
+    if anchors.iter().any(|anchor| ended_before(anchor, wanted.now)) {
+        return Err(FilesError::content(&anchor_path, "has expired, and so has what it signed"));
+    }
     let [own, own_key] = [&files.own, &files.own_key].map(|name| folder.join(name));
     let mut own = by_name(pairs(&own, &own_key)?, server, wanted)?;
     // Whoever took the authority's key away wants no more certificates made.
@@ -244,6 +248,12 @@ fn by_name(all: Vec<Own>, server: &WantedServer, wanted: &Wanted) -> Result<Vec<
         Ok(all[place.ok_or_else(missing)?].clone())
     });
     meters.collect()
+}
+
+/// Whether a certificate was valid until some time before `now`, in seconds since 1970-01-01 UTC.
+fn ended_before(certificate: &[u8], now: u64) -> bool {
+    X509Certificate::from_der(certificate)
+        .is_ok_and(|(_, parsed)| u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0) < now)
 }
 
 /// Whose certificate it is; empty if it does not say.

@@ -208,6 +208,19 @@ fn bad_certificates_come_out_of_a_folder_as_long_as_its_authority_signs() {
 }
 
 #[test]
+fn an_authority_that_has_expired_or_is_none_is_named() {
+    let (_kept, path) = folder(1, Mode::X509);
+    let refused = |wanted: &Wanted| {
+        let manifest = manifest(&path).expect("a manifest");
+        read(&path, &manifest, wanted).expect_err("a folder that does not fit").to_string()
+    };
+    let later = Wanted { now: NOW + 11 * 366 * 86_400, ..wanted(1, Mode::X509) };
+    assert!(refused(&later).ends_with("ca.pem: has expired, and so has what it signed"));
+    std::fs::write(path.join("ca.pem"), "").expect("written");
+    assert!(refused(&wanted(1, Mode::X509)).ends_with("ca.pem: holds no certificate"));
+}
+
+#[test]
 fn a_list_is_for_meters_by_name_and_says_who_is_missing() {
     let parent = tempfile::tempdir().expect("a folder");
     let path = parent.path().join("keys.csv");

@@ -79,6 +79,5 @@ fn registration(raw: &RawFleet, lwm2m: Version) -> Result<RegistrationPolicy, Fa
         update_with_objects: raw.update_with_objects.unwrap_or(false),
         keep_registration_over_reboot: raw.keep_registration_over_reboot.unwrap_or(false),
         deregister_timeout: timeout.map(Span::duration),
-        ..RegistrationPolicy::default()
     })
 }

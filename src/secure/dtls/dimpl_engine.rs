@@ -84,9 +84,8 @@ impl Servers {
         }
     }
 
-    /// The way that a hello asks for: the first of the client's suites that there is a way for. If there is none, any
-    /// way will do, as its end is what says so.
-    pub(super) fn way(&self, hello: &Hello<'_>) -> Way {
+    /// The way that a hello asks for: the first of the client's suites that there is a way for.
+    pub(super) fn way(&self, hello: &Hello<'_>) -> Option<Way> {
         let has_certificate = self.certificate.is_some();
         let is_13 = has_certificate && self.version == Version::Upto13 && hello.offers_13();
         let way = |suite| match suite {
@@ -95,8 +94,7 @@ impl Servers {
             _ if suite == SUITE_13.as_u16() && is_13 => Some(Way::Certificate13),
             _ => None,
         };
-        let none = if self.psk.is_some() { Way::Psk } else { Way::Certificate12 };
-        hello.suites().find_map(way).unwrap_or(none)
+        hello.suites().find_map(way)
     }
 
     /// The end of a session that this hello may begin, which it has yet to be handed.

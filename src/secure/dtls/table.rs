@@ -154,7 +154,7 @@ impl Table {
             return;
         }
         let way = self.servers.way(hello);
-        if way == Way::Certificate13 {
+        if way == Some(Way::Certificate13) {
             return self.handle_hello_13(peer, local, hello, now, sink);
         }
         // The engine takes the second message for the one with the cookie.
@@ -198,12 +198,16 @@ impl Table {
         &mut self,
         (peer, local): (SocketAddr, IpAddr),
         hello: &Hello<'_>,
-        way: Way,
+        way: Option<Way>,
         cookies: Arc<hmac::Key>,
         now: Instant,
         sink: &mut Sink<'_>,
     ) {
-        match self.servers.end(way, hello, Some(cookies), now) {
+        // The engine does not say so itself of suites that it has never heard of: it drops the hello.
+        let nothing_in_common = Failure::Protocol;
+        let end =
+            way.ok_or(nothing_in_common).and_then(|way| self.servers.end(way, hello, Some(cookies), now));
+        match end {
             Ok(engine) => {
                 // The record before was the answer to the first hello.
                 self.admit(peer, local, mark(hello), End::new(Box::new(engine), 1), sink);

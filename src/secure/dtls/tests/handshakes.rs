@@ -176,6 +176,25 @@ fn no_common_suite_is_alert_40() {
 }
 
 #[test]
+fn suites_that_the_engine_has_never_heard_of_are_alert_40_too() {
+    const PSK_WITH_AES_128_CCM_8: [u8; 2] = [0xc0, 0xa8];
+    const PSK_WITH_AES_128_GCM_SHA256: [u8; 2] = [0x00, 0xa8];
+    let mut world = World::new(1, server(None, Version::Only12));
+    world.open(1000, &psk("meter-7"), Version::Only12);
+    // As far as the client's second hello, with the cookie, which somebody changes on its way.
+    while world.client(1000).sent.len() < 2 {
+        world.run(Duration::from_millis(5));
+    }
+    let mut hello = world.client(1000).sent[1].clone();
+    let at = hello.windows(2).position(|suite| suite == PSK_WITH_AES_128_CCM_8).expect("it is offered");
+    hello[at..at + 2].copy_from_slice(&PSK_WITH_AES_128_GCM_SHA256);
+    world.forge(1000, &hello);
+    assert_eq!((world.listener.counters().begun, world.listener.counters().failed), (1, 1));
+    world.run(Duration::from_millis(15));
+    assert_eq!(world.client(1000).closed, Some(Closed::Failed(Failure::Alert(40))));
+}
+
+#[test]
 fn a_server_that_is_not_trusted_is_told_why() {
     let (authority, another) = (Authority::new("ca"), Authority::new("another"));
     for version in [Version::Only12, Version::Upto13] {
