@@ -45,7 +45,7 @@ impl Client {
 
     fn way_ended(&mut self, link: Link, how: Ending, now: Instant) {
         match link {
-            Link::Bootstrap => self.bootstrap_closed(now),
+            Link::Bootstrap => self.bootstrap_closed(how, now),
             Link::Package => self.package_closed(now),
             Link::Server(server) => self.server_closed(server, how, now),
         }

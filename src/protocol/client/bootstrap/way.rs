@@ -5,6 +5,7 @@ use super::Stay;
 use crate::base::Instant;
 use crate::protocol::client::alerts::{Reaction, reaction};
 use crate::protocol::client::client::Client;
+use crate::protocol::client::closing::Ending;
 use crate::protocol::client::event::{Event, Failure, Link, OpenFailed, Output, RequestKind, Security};
 use crate::protocol::lwm2m::{Scheme, ServerUri};
 
@@ -35,12 +36,17 @@ impl Client {
 
     /// The way to the Bootstrap-Server was closed by somebody else. A session does not outlive it. Without one
     /// nothing is lost: a server that has its answer to Finish may go.
-    pub(in crate::protocol::client) fn bootstrap_closed(&mut self, now: Instant) {
+    pub(in crate::protocol::client) fn bootstrap_closed(&mut self, how: Ending, now: Instant) {
         self.bootstrap_way = None;
         self.farewell = None;
         if let Some(session) = &self.bootstrap {
             let kind = session.request.unwrap_or(RequestKind::BootstrapRequest);
-            self.bootstrap_failed(Failure::Closed(kind), now);
+            // From version 1.3 on a server judges a certificate when the handshake is over for the device already.
+            let stay = match how {
+                Ending::Broken(alert) if reaction(alert) == Reaction::Fail => Stay::Longest,
+                _ => Stay::Usual,
+            };
+            self.bootstrap_ended(Failure::Closed(kind), stay, now);
         }
     }
 

@@ -16,7 +16,7 @@ use super::super::alerts::{Reaction, reaction};
 use super::super::bootstrap::in_force;
 use super::super::client::Client;
 use super::super::closing::{CALM, Ending, Reopening, reopening};
-use super::super::event::{Event, Failure, Link, OpenFailed, Output};
+use super::super::event::{Event, Failure, Fate, Link, OpenFailed, Output, RequestKind};
 use super::behaviour::OnUpdate;
 use super::registration::{Phase, Registration, find};
 use super::retry::Try;
@@ -247,6 +247,11 @@ impl Client {
             && row.by_itself
         {
             registration.phase = Phase::Registered(at.min(registration.opens_from()));
+        }
+        // From version 1.3 on a server judges a certificate when the handshake is over for the device already.
+        if registration.phase.request() == Some(RequestKind::Register) && reaction(alert) == Reaction::Fail {
+            self.request_ended(server, Fate::Abandoned);
+            self.registration_failed(server, Try::Hopeless, Failure::Closed(RequestKind::Register), now);
         }
         self.fail_all(server, now);
         self.show_registrations();

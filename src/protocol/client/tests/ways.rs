@@ -224,6 +224,24 @@ fn a_register_that_goes_down_with_its_way_is_a_failed_try() {
     }
 }
 
+/// From version 1.3 on, a server judges a certificate when the device takes the handshake for done.
+#[test]
+fn a_verdict_that_comes_after_the_handshake_uses_up_all_tries() {
+    for uri in [TLS, DTLS] {
+        let mut rig = secure(uri).off();
+        rig.silent = true;
+        rig.client.power_on(rig.now, rig.now);
+        rig.settle();
+        rig.run_to(1);
+        rig.close(EMS, Closed::Broken { alert: Some(48) });
+        let fate = Event::Request { kind: RequestKind::Register, fate: Fate::Abandoned };
+        assert_eq!((rig.count(fate), rig.failed(closed(RequestKind::Register))), (1, 1));
+        // No Bootstrap-Server: all begins anew after /1/x/19.
+        rig.run_to(86_399);
+        assert_eq!(rig.opened(EMS), [0]);
+    }
+}
+
 #[test]
 fn an_update_that_goes_down_with_its_way_leads_to_a_register() {
     let mut rig = registered(secure(DTLS));
