@@ -36,8 +36,7 @@ fn main() {
         println!("resident memory of an idle registered meter");
         for (what, objects, interview, hold, meters) in WEIGHED {
             let interview = ("servers.ems_server.interview", interview);
-            let rate = ("arrivals.rate", "20000/s");
-            let keys = [("fleet.objects", objects), interview, rate, ("run.hold", hold)];
+            let keys = [("fleet.objects", objects), interview, ("run.hold", hold)];
             let bytes = fleet::bytes_per_idle_meter(meters, &keys);
             println!("{what:>44} {bytes:>7.0} B ({:.2} KiB)", bytes / 1024.0);
         }

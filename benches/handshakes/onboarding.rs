@@ -17,7 +17,7 @@ const DTLS: [(&str, &str); 2] = [
 
 /// Meters come one after the other, and are weighed when all have left the Bootstrap-Server: a meter keeps that session
 /// for six seconds after it has registered, to repeat its last answer.
-const CALM: [(&str, &str); 2] = [("arrivals.rate", "1000/s"), ("run.hold", "10s")];
+const CALM: [(&str, &str); 2] = [("arrivals.rate", "500/s"), ("run.hold", "10s")];
 
 /// Onboardings per second: two handshakes, bootstrap and registration.
 pub fn rates() {

@@ -103,7 +103,12 @@ fn bytes_per_meter(meters: u32, keys: &Keys<'_>) -> f64 {
     let mut servers = ServersElsewhere::start(meters, keys);
     let clock = Clock::start();
     let scenario = scenario_with(meters, keys);
-    let config = config_of(&scenario, &servers.bootstrap, clock, Load::Open);
+    // As fast as it goes, unless the keys say how fast.
+    let load = match keys.iter().any(|(key, _)| *key == "arrivals.rate") {
+        true => Load::Open,
+        false => Load::Closed { in_flight: 256, sessions: meters.into() },
+    };
+    let config = config_of(&scenario, &servers.bootstrap, clock, load);
     let before = resident();
     let (mut idle, mut registered) = (0, 0);
     let (_keep, commands) = mpsc::unbounded_channel();

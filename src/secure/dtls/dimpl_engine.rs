@@ -1,10 +1,9 @@
-//! The first engine: `dimpl`. It and `provider` are all that knows of it.
+//! The first engine: `dimpl`. It, `keys` and `provider` are all that knows of it.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
-use dimpl::crypto::aws_lc_rs::default_provider;
 use dimpl::{
     CertificateError, Config, CryptoError, CryptoOperation, Dtls, DtlsCertificate, Error, Output,
     SecurityError,
@@ -12,6 +11,7 @@ use dimpl::{
 
 use super::super::{Certificate, CertificateFault, Failure, Identity, Psk, ServerSecurity, Version};
 use super::engine::{Engine, Event, FAR, Fault};
+use super::keys::{self, SharedKey};
 use super::provider::{self, CERTIFICATE_SUITE, PSK_SUITE, SUITE_13};
 use super::wire::Hello;
 use crate::base::Instant;
@@ -52,17 +52,17 @@ pub(super) fn certificate_client(
 ) -> Result<Dimpl, Failure> {
     let config = provider::certificates(version).map_err(|_| Failure::Credentials)?;
     let (own, at) = (readable(own)?, to_std(now));
-    let dtls = match version {
+    let dtls = own.make(|own| match version {
         Version::Only12 => Dtls::new_12(config, own, at),
         Version::Upto13 => Dtls::new_auto(config, own, at),
-    };
+    });
     Ok(Dimpl::client(dtls, now))
 }
 
 /// What the server's ends of one listener have in common.
 pub(super) struct Servers {
     psk: Option<Result<Arc<Config>, Failure>>,
-    certificate: Option<Result<DtlsCertificate, Failure>>,
+    certificate: Option<Result<Readable, Failure>>,
     version: Version,
 }
 
@@ -113,8 +113,14 @@ impl Servers {
         let at = to_std(now);
         let dtls = match way {
             Way::Psk => Dtls::new_12_psk(self.psk.clone().unwrap_or(Err(Failure::Credentials))?, at),
-            Way::Certificate12 => Dtls::new_12(certificates(Version::Only12)?, own()?, at),
-            Way::Certificate13 => Dtls::new_13(certificates(Version::Upto13)?, own()?, at),
+            Way::Certificate12 => {
+                let config = certificates(Version::Only12)?;
+                own()?.make(|own| Dtls::new_12(config, own, at))
+            }
+            Way::Certificate13 => {
+                let config = certificates(Version::Upto13)?;
+                own()?.make(|own| Dtls::new_13(config, own, at))
+            }
         };
         let mut end = Dimpl { cookies, ..Dimpl::new(dtls, now) };
         if end.cookies.is_some() {
@@ -127,13 +133,28 @@ impl Servers {
     }
 }
 
+/// A certificate that the engine can make use of.
+#[derive(Clone)]
+pub(super) struct Readable {
+    certificate: DtlsCertificate,
+    key: SharedKey,
+}
+
+impl Readable {
+    /// Makes an end with this certificate, whose key is not read again.
+    fn make(self, make: impl FnOnce(DtlsCertificate) -> Dtls) -> Dtls {
+        keys::with_key(self.key, || make(self.certificate))
+    }
+}
+
 /// A certificate as the engine wants it, which panics over one that is missing or whose key it cannot read. It sends
 /// the certificate alone, not what follows it in its chain.
-pub(super) fn readable(own: &Certificate) -> Result<DtlsCertificate, Failure> {
+pub(super) fn readable(own: &Certificate) -> Result<Readable, Failure> {
     let key = own.key.expose();
     let leaf = own.chain.first().filter(|leaf| !leaf.is_empty()).ok_or(Failure::Credentials)?;
-    default_provider().key_provider.load_private_key(key).map_err(|_| Failure::Credentials)?;
-    Ok(DtlsCertificate { certificate: leaf.to_vec(), private_key: key.to_vec() })
+    let certificate = DtlsCertificate { certificate: leaf.to_vec(), private_key: key.to_vec() };
+    let key = SharedKey::read(key).map_err(|_| Failure::Credentials)?;
+    Ok(Readable { certificate, key })
 }
 
 impl Dimpl {

@@ -6,7 +6,7 @@
 //!   Listener -> Table --/                        cookies: whether a peer is where it says it is
 //! ```
 //!
-//! Only `dimpl_engine` and `provider` know which engine there is. A second one implements `Engine` and is chosen
+//! Only `dimpl_engine`, `keys` and `provider` know which engine there is. A second one implements `Engine` and is chosen
 //! where `dimpl_engine` is.
 
 mod client;
@@ -14,6 +14,7 @@ mod cookies;
 mod dimpl_engine;
 mod end;
 mod engine;
+mod keys;
 mod provider;
 mod table;
 mod unverified;

@@ -13,6 +13,7 @@ use dimpl::crypto::{
 use dimpl::{Config, ConfigBuilder, CryptoError, Error, PskResolver};
 
 use super::super::{Identities, Identity, Psk, Secret, Version};
+use super::keys::KEYS;
 
 /// The suite of DTLS 1.3, as AES128-CCM-8 is neither there.
 pub(super) const SUITE_13: Dtls13CipherSuite = Dtls13CipherSuite::AES_128_GCM_SHA256;
@@ -46,7 +47,11 @@ pub(super) fn certificates(version: Version) -> Result<Arc<Config>, Error> {
         return Ok(Arc::clone(config));
     }
     let config = Config::builder()
-        .with_crypto_provider(CryptoProvider { hmac_provider: &COOKIES, ..default_provider() })
+        .with_crypto_provider(CryptoProvider {
+            hmac_provider: &COOKIES,
+            key_provider: KEYS,
+            ..default_provider()
+        })
         .dtls12_cipher_suites(&[CERTIFICATE_SUITE])
         .dtls13_cipher_suites(suites)
         // LwM2M Transport §5.2.8: P-256 must be there, and is what its suites are used with.
