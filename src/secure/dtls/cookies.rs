@@ -1,4 +1,7 @@
 //! Cookies: whether a peer is where its datagrams say it is (RFC 6347 §4.2.1), without anything kept of it.
+//!
+//! The secret is this module's own, drawn from the system. The engine's would come from the seed of all its random
+//! numbers, so that engines that know each other's cookies would also draw the same server random; these do not.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
