@@ -34,6 +34,8 @@ fn agreement(snapshot: &Snapshot, inputs: &Inputs<'_>) -> Balance {
     for sessions in secured {
         by_servers += sessions.completed;
         never_known += sessions.timed_out + sessions.failed + sessions.evicted + sessions.replaced;
+        // From version 1.3 on a server judges a meter's certificate when the meter is done with the handshake.
+        never_known += sessions.unknown_identities + sessions.certificates_refused.values().sum::<u64>();
     }
     let only_servers = failed + abandoned + inputs.handshakes_in_flight;
     Balance::between(
@@ -67,6 +69,16 @@ mod tests {
         assert!(drawn(|_, _| {}).iter().all(|balance| balance.ok));
         let [own, _] = drawn(|_, inputs| inputs.handshakes_in_flight = 0);
         assert!(!own.ok && own.binding, "{own:?}");
+    }
+
+    #[test]
+    fn a_meter_may_be_done_with_a_handshake_that_the_server_refuses() {
+        let refused = drawn(|snapshot, inputs| {
+            snapshot.handshakes.completed = 11;
+            let sessions = fixture::seen(inputs, 0).sessions.as_mut().expect("a secure server");
+            sessions.certificates_refused.insert("expired".to_owned(), 3);
+        });
+        assert!(refused[1].ok, "{:?}", refused[1]);
     }
 
     #[test]
