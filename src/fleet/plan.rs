@@ -20,9 +20,31 @@ pub const BYTES_PER_CLIENT: u64 = 768;
 /// User and kernel memory of a UDP socket of a meter's own, in bytes (measured on Linux).
 pub const BYTES_PER_SOCKET: u64 = 3_100;
 
-/// Resident memory of one end of an idle session, in bytes: of DTLS, and less of TLS (measured by `cargo bench --bench
-/// handshakes`).
-pub const BYTES_PER_SESSION: u64 = 8_600;
+/// What a session is, as far as its weight goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionKind {
+    /// DTLS 1.2 with a pre-shared key.
+    DtlsKey,
+    /// DTLS 1.2 with certificates.
+    DtlsCertificate,
+    /// DTLS 1.3, which is with certificates.
+    Dtls13,
+    /// TLS, of either version.
+    Tls,
+}
+
+impl SessionKind {
+    /// Resident memory of one end of an idle session, in bytes: the larger end's (measured by `cargo bench --bench
+    /// handshakes`).
+    pub const fn bytes(self) -> u64 {
+        match self {
+            SessionKind::DtlsKey => 7_600,
+            SessionKind::DtlsCertificate => 12_200,
+            SessionKind::Dtls13 => 17_600,
+            SessionKind::Tls => 6_600,
+        }
+    }
+}
 
 /// User and kernel memory of one end of an idle stream over TCP, in bytes (measured on Linux).
 pub const BYTES_PER_STREAM: u64 = 5_200;
@@ -80,10 +102,9 @@ pub struct PlanConfig {
     pub embedded_servers: u32,
     /// Threads of each embedded server.
     pub server_workers: u32,
-    /// Servers that each meter keeps a session with.
-    pub sessions: u32,
-    /// How many of these are embedded, so that the other ends are here as well.
-    pub embedded_sessions: u32,
+    /// The sessions that each meter keeps: one for each end that is in this process, which is both where the server
+    /// is embedded.
+    pub session_ends: Vec<SessionKind>,
     /// Servers that each meter has a stream to, at the most at a time.
     pub streams: u32,
     /// How many of these are embedded, so that the other ends of the streams are here as well.
@@ -161,7 +182,7 @@ impl Plan {
             + u64::from(self.config.meters) * per_meter
             + self.meter_sockets() * BYTES_PER_SOCKET
             + self.stream_ends() * BYTES_PER_STREAM
-            + self.session_ends() * BYTES_PER_SESSION
+            + u64::from(self.config.meters) * self.bytes_of_sessions()
     }
 
     /// Descriptors the run will hold open at once; an upper estimate.
@@ -178,9 +199,9 @@ impl Plan {
         u64::from(self.config.meters) * u64::from(self.config.streams + self.config.embedded_streams)
     }
 
-    /// Ends of sessions that are in this process.
-    fn session_ends(&self) -> u64 {
-        u64::from(self.config.meters) * u64::from(self.config.sessions + self.config.embedded_sessions)
+    /// Those of one meter, both ends where both are in this process.
+    fn bytes_of_sessions(&self) -> u64 {
+        self.config.session_ends.iter().map(|kind| kind.bytes()).sum()
     }
 
     /// Sockets beyond the one of each shard.
@@ -211,8 +232,7 @@ mod tests {
             addressing,
             embedded_servers: 2,
             server_workers: 1,
-            sessions: 0,
-            embedded_sessions: 0,
+            session_ends: Vec::new(),
             streams: 0,
             embedded_streams: 0,
         })
@@ -251,8 +271,9 @@ mod tests {
         assert_eq!(streams(1, 0).descriptors() - none.descriptors(), 9_000);
         assert_eq!(streams(2, 1).descriptors() - none.descriptors(), 27_000);
         assert!(streams(1, 0).memory_bytes() > none.memory_bytes());
-        let sessions = Plan::new(PlanConfig { sessions: 1, embedded_sessions: 1, ..none.config.clone() });
-        assert_eq!(sessions.memory_bytes() - none.memory_bytes(), 2 * 9_000 * BYTES_PER_SESSION);
+        let session_ends = vec![SessionKind::DtlsKey, SessionKind::Tls];
+        let sessions = Plan::new(PlanConfig { session_ends, ..none.config.clone() });
+        assert_eq!(sessions.memory_bytes() - none.memory_bytes(), 9_000 * (7_600 + 6_600));
         assert_eq!(sessions.descriptors(), none.descriptors());
     }
 }

@@ -9,15 +9,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::base::{Percent, Seed, Span};
+use crate::credentials;
 use crate::fleet::arrivals::ArrivalsConfig;
 use crate::fleet::endpoint::EndpointTemplate;
-use crate::fleet::plan::{Addressing, Plan, PlanConfig};
+use crate::fleet::plan::{Addressing, Plan, PlanConfig, SessionKind};
 use crate::meter::{ObjectSet, device_objects};
 use crate::protocol::client::{RegistrationPolicy, ReportPolicy};
 use crate::protocol::coap;
 use crate::protocol::lwm2m::{Host, Scheme, ServerUri, Version};
 
 use crate::protocol::server::{Action, PackAnswer};
+use crate::secure;
 
 use super::fitted::Fitted;
 
@@ -225,7 +227,6 @@ impl Scenario {
     pub fn plan(&self) -> Plan {
         let servers = &self.servers;
         let (streams, embedded_streams) = self.streams();
-        let (sessions, embedded_sessions) = self.sessions();
         let embedded = usize::from(servers.bootstrap.is_embedded()) + servers.embedded_accounts().count();
         Plan::new(PlanConfig {
             meters: self.fleet.meters,
@@ -238,8 +239,7 @@ impl Scenario {
             addressing: self.addressing(),
             embedded_servers: embedded as u32,
             server_workers: servers.embedded.workers,
-            sessions,
-            embedded_sessions,
+            session_ends: self.session_ends(),
             streams,
             embedded_streams,
         })
@@ -275,10 +275,18 @@ impl Scenario {
             .filter_map(|account| Some((&account.server, account.server.scheme(embedded.ems_listen)?)))
     }
 
-    /// Servers that each meter keeps a session with, and how many of them are embedded.
-    fn sessions(&self) -> (u32, u32) {
-        let secured = self.registered_with().filter(|(_, scheme)| scheme.is_secure());
-        secured.fold((0, 0), |(all, own), (server, _)| (all + 1, own + u32::from(server.is_embedded())))
+    /// The sessions that each meter keeps with those it registers with; twice where the other end is embedded.
+    fn session_ends(&self) -> Vec<SessionKind> {
+        let kept = self.registered_with().filter_map(|(server, scheme)| {
+            let kind = match (self.security.mode_over(scheme)?, self.security.version) {
+                _ if scheme.is_stream() => SessionKind::Tls,
+                (credentials::Mode::Psk, _) => SessionKind::DtlsKey,
+                (credentials::Mode::X509, secure::Version::Only12) => SessionKind::DtlsCertificate,
+                (credentials::Mode::X509, secure::Version::Upto13) => SessionKind::Dtls13,
+            };
+            Some(std::iter::repeat_n(kind, 1 + usize::from(server.is_embedded())))
+        });
+        kept.flatten().collect()
     }
 
     /// What embedded EMSs ask a meter that registers, as far as it has the objects.

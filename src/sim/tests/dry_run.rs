@@ -21,8 +21,7 @@ fn config(setup: &Setup, meters: u32) -> DryRunConfig {
         addressing: Addressing::SharedLoopback,
         embedded_servers: 2,
         server_workers: 1,
-        sessions: 0,
-        embedded_sessions: 0,
+        session_ends: Vec::new(),
         streams: 0,
         embedded_streams: 0,
     });
