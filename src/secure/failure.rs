@@ -56,6 +56,11 @@ impl CertificateFault {
         CertificateFault::Unusable,
     ];
 
+    /// The place in the order of [`CertificateFault::ALL`].
+    pub(super) const fn index(self) -> usize {
+        self as usize
+    }
+
     /// The stable key in result files.
     pub const fn name(self) -> &'static str {
         match self {
@@ -86,4 +91,16 @@ pub enum Closed {
     Orderly,
     /// The handshake failed, or the session broke.
     Failed(Failure),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_counted_where_they_are_listed() {
+        for (place, fault) in CertificateFault::ALL.into_iter().enumerate() {
+            assert_eq!(fault.index(), place, "{}", fault.name());
+        }
+    }
 }

@@ -10,8 +10,8 @@ use rustc_hash::FxHashMap;
 
 use super::super::listener::{HANDSHAKES_SHARE, Sink};
 use super::super::{
-    CertificateFault, Closed, Failure, Handshake, Identity, ListenerConfig, ListenerCounters, ListenerOutput,
-    ServerSecurity, verify,
+    CertificateFault, Closed, Failure, Handshake, Identity, ListenerConfig, ListenerOutput, ServerSecurity,
+    verify,
 };
 use super::cookies::Cookies;
 use super::dimpl_engine::{Servers, Way};
@@ -355,7 +355,7 @@ impl Table {
             // Counted when it named itself.
             _ if session.is_unknown => {}
             Failure::TimedOut => sink.counters.timed_out += 1,
-            Failure::Certificate(fault) => count(fault, sink.counters),
+            Failure::Certificate(fault) => sink.counters.certificate_faults[fault.index()] += 1,
             _ => sink.counters.failed += 1,
         }
         let alert = session.end.farewell(failure).filter(|_| !matches!(fault, Fault::Said(_)));
@@ -368,7 +368,7 @@ impl Table {
         let Some(session) = self.remove(peer, sink) else { return };
         let (fault, alert) = match refusal {
             Refusal::Certificate(fault) => {
-                count(fault, sink.counters);
+                sink.counters.certificate_faults[fault.index()] += 1;
                 (fault, fault.alert())
             }
             Refusal::Nobody => {
@@ -426,11 +426,6 @@ fn judge(security: &ServerSecurity, der: &[u8], unix_now: Duration) -> Result<Id
     let name = verify::client(der, &security.intermediates, &security.peers, unix_now);
     let name = name.map_err(Refusal::Certificate)?;
     security.identities.endpoint_of_subject(&name).ok_or(Refusal::Nobody)
-}
-
-fn count(fault: CertificateFault, counters: &mut ListenerCounters) {
-    let at = CertificateFault::ALL.iter().position(|one| *one == fault);
-    counters.certificate_faults[at.expect("all faults are in the list of all")] += 1;
 }
 
 fn transmit(datagrams: impl IntoIterator<Item = Vec<u8>>, to: SocketAddr, from: IpAddr, sink: &mut Sink<'_>) {

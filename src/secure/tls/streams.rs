@@ -273,9 +273,7 @@ impl Streams {
             (Closed::Failed(_), None) => &mut sink.counters.broken,
             (Closed::Failed(Failure::TimedOut), Some(_)) => &mut sink.counters.timed_out,
             (Closed::Failed(Failure::Certificate(fault)), Some(_)) => {
-                let at =
-                    CertificateFault::ALL.iter().position(|one| *one == fault).expect("it is one of all");
-                &mut sink.counters.certificate_faults[at]
+                &mut sink.counters.certificate_faults[fault.index()]
             }
             (_, Some(_)) => &mut sink.counters.failed,
         };
