@@ -28,7 +28,9 @@ impl Over {
     }
 
     pub(super) fn failed(why: secure::Failure) -> Self {
-        Over::Failed(map::handshake_failure(why), OpenFailed::Handshake { alert: why.alert() })
+        // What is wrong with the meter's own credentials is found before anybody is met: no alert was exchanged.
+        let alert = if why == secure::Failure::Credentials { None } else { why.alert() };
+        Over::Failed(map::handshake_failure(why), OpenFailed::Handshake { alert })
     }
 }
 
