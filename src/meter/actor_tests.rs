@@ -1,17 +1,12 @@
 //! An actor in surroundings that only write down what they are told.
 
 use std::cell::{Cell, RefCell};
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
 use crate::base::Seed;
+use crate::meter::meter::tests::config;
 use crate::meter::{ObjectSet, factory};
-use crate::protocol::client::{
-    Backoff, BootstrapPolicy, Config, FirmwarePolicy, RegistrationPolicy, ReportPolicy,
-};
-use crate::protocol::coap::Params;
-use crate::protocol::lwm2m::Version;
 
 /// Surroundings whose sockets do with every datagram the same.
 struct Quiet {
@@ -51,23 +46,9 @@ fn switched_on(sending: Sending) -> Rc<Quiet> {
 
 /// The same for a Bootstrap-Server at this URI.
 fn switched_on_at(uri: &str, sending: Sending) -> (MeterActor<Quiet>, Rc<Quiet>) {
-    let second = Duration::from_secs(1);
-    let config = Config {
-        version: Version::V1_1,
-        transmission: Arc::new(Params::default()),
-        bootstrap: BootstrapPolicy {
-            backoff: Backoff { initial: second, max: second },
-            ..BootstrapPolicy::default()
-        },
-        registration: RegistrationPolicy::default(),
-        firmware: FirmwarePolicy::default(),
-        report: ReportPolicy::default(),
-        provision: None,
-        device: None,
-        factory: factory(uri, Duration::ZERO, ObjectSet::Minimal),
-    };
+    let config = config(factory(uri, Duration::ZERO, ObjectSet::Minimal));
     let shard = Rc::new(Quiet { sending, tried: Cell::new(0), events: RefCell::default() });
-    let meter = Meter::new(Arc::new(config), "meter".into(), 0, Seed(1));
+    let meter = Meter::new(config, "meter".into(), 0, Seed(1));
     let mut actor = MeterActor::new(meter, 0, shard.now(), shard.clone());
     actor.switch_on();
     (actor, shard)

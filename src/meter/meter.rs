@@ -430,4 +430,4 @@ impl Meter {
 
 #[cfg(test)]
 #[path = "meter_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -10,16 +10,10 @@ use crate::protocol::lwm2m::{Entry, Path, Value, Version};
 
 const NOW: Instant = Instant::from_secs(1);
 
-/// A meter with an account of the Bootstrap-Server at this URI and these further resources of it, switched on.
-fn switched_on(uri: &str, security: &[(u16, Value)]) -> Meter {
-    let mut entries = Vec::clone(&factory(uri, Duration::ZERO, ObjectSet::Minimal));
-    for (id, value) in security {
-        let path = Path::resource(0, 0, *id);
-        entries.retain(|entry| entry.path != path);
-        entries.push(Entry::new(path, value.clone()));
-    }
+/// A client that tries again every second, with this in its store.
+pub(in crate::meter) fn config(factory: Arc<Vec<Entry>>) -> Arc<Config> {
     let second = Duration::from_secs(1);
-    let config = Config {
+    Arc::new(Config {
         version: Version::V1_1,
         transmission: Arc::new(Params::default()),
         bootstrap: BootstrapPolicy {
@@ -31,9 +25,19 @@ fn switched_on(uri: &str, security: &[(u16, Value)]) -> Meter {
         report: ReportPolicy::default(),
         provision: None,
         device: None,
-        factory: Arc::new(entries),
-    };
-    let mut meter = Meter::new(Arc::new(config), "meter".into(), 0, Seed(1));
+        factory,
+    })
+}
+
+/// A meter with an account of the Bootstrap-Server at this URI and these further resources of it, switched on.
+fn switched_on(uri: &str, security: &[(u16, Value)]) -> Meter {
+    let mut entries = Vec::clone(&factory(uri, Duration::ZERO, ObjectSet::Minimal));
+    for (id, value) in security {
+        let path = Path::resource(0, 0, *id);
+        entries.retain(|entry| entry.path != path);
+        entries.push(Entry::new(path, value.clone()));
+    }
+    let mut meter = Meter::new(config(Arc::new(entries)), "meter".into(), 0, Seed(1));
     meter.power_on(NOW, NOW);
     meter
 }
